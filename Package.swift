@@ -1,0 +1,116 @@
+// swift-tools-version: 6.1
+import PackageDescription
+
+// The engines are fetched by `make setup` into the ignored folder `.deps`; nothing is looked for outside the package.
+// Without them the pure half still builds and tests: `SPACEEVO_PURE=1 swift test`.
+let pureOnly = Context.environment["SPACEEVO_PURE"] == "1"
+let dependencies = "\(Context.packageDirectory)/.deps"
+let libtorch = Context.environment["LIBTORCH"] ?? "\(dependencies)/torch"
+let onnxRuntimeHeaders = Context.environment["ONNXRUNTIME_INCLUDE"] ?? "\(dependencies)/onnxruntime/include"
+
+let common: [SwiftSetting] = [
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+  .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+]
+let pure: [SwiftSetting] = common + [.strictMemorySafety()]
+
+let yams = Target.Dependency.product(name: "Yams", package: "Yams")
+let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let protobuf = Target.Dependency.product(name: "SwiftProtobuf", package: "swift-protobuf")
+
+var targets: [Target] = [
+  // Pure: no engine, no device.
+  .target(name: "StrictYAML", dependencies: [yams], swiftSettings: pure),
+  .target(
+    name: "SearchSpaces", dependencies: ["StrictYAML"], resources: [.embedInCode("Hyperspaces")], swiftSettings: pure),
+  .target(name: "NetworkGraphs", dependencies: ["SearchSpaces"], swiftSettings: pure),
+  .target(name: "Quantization", dependencies: ["NetworkGraphs"], swiftSettings: pure),
+  .target(name: "DeviceLatency", dependencies: ["NetworkGraphs", "SearchSpaces"], swiftSettings: pure),
+  .target(name: "SpaceEvolution", dependencies: ["SearchSpaces", "NetworkGraphs"], swiftSettings: pure),
+  .target(name: "Reports", swiftSettings: pure),
+  .testTarget(name: "SearchSpacesTests", dependencies: ["SearchSpaces", "StrictYAML"], swiftSettings: common),
+  .testTarget(name: "NetworkGraphsTests", dependencies: ["NetworkGraphs", "SearchSpaces"], swiftSettings: common),
+  .testTarget(
+    name: "QuantizationTests", dependencies: ["Quantization", "NetworkGraphs", "SearchSpaces"], swiftSettings: common),
+  .testTarget(
+    name: "DeviceLatencyTests", dependencies: ["DeviceLatency", "NetworkGraphs", "SearchSpaces"],
+    swiftSettings: common),
+  .testTarget(
+    name: "SpaceEvolutionTests", dependencies: ["SpaceEvolution", "SearchSpaces", "NetworkGraphs"],
+    swiftSettings: common),
+  .testTarget(name: "ReportsTests", dependencies: ["Reports"], swiftSettings: common),
+]
+
+if !pureOnly {
+  targets += [
+    .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"]), .brew(["zlib"])]),
+    .target(name: "Datasets", dependencies: ["CZlib", "SearchSpaces"], swiftSettings: common),
+    .target(name: "RunFolders", dependencies: ["StrictYAML"], swiftSettings: common),
+    .target(
+      name: "ONNXExport", dependencies: ["NetworkGraphs", "Quantization", protobuf], swiftSettings: common),
+    .target(
+      name: "COnnxRuntime", cSettings: [.unsafeFlags(["-isystem", onnxRuntimeHeaders])],
+      linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
+    .target(
+      name: "InferenceRuntimes",
+      dependencies: ["COnnxRuntime", "DeviceLatency", "ONNXExport", "NetworkGraphs", "Quantization"],
+      swiftSettings: common),
+    .target(
+      name: "CTorch",
+      cxxSettings: [
+        .unsafeFlags([
+          "-isystem", "\(libtorch)/include", "-isystem", "\(libtorch)/include/torch/csrc/api/include",
+          "-std=c++20", "-O2",
+        ])
+      ],
+      linkerSettings: [
+        .unsafeFlags(["-L\(libtorch)/lib", "-Xlinker", "-rpath", "-Xlinker", "\(libtorch)/lib"]),
+        .linkedLibrary("torch_cpu"), .linkedLibrary("c10"),
+      ]),
+    .target(
+      name: "TorchTraining", dependencies: ["CTorch", "NetworkGraphs", "Quantization", "SearchSpaces"],
+      swiftSettings: common),
+    .target(
+      name: "Pipeline",
+      dependencies: [
+        "StrictYAML", "SearchSpaces", "NetworkGraphs", "Quantization", "DeviceLatency", "SpaceEvolution", "Reports",
+        "Datasets", "RunFolders", "ONNXExport", "InferenceRuntimes", "TorchTraining",
+      ], resources: [.embedInCode("Configurations")], swiftSettings: common),
+    .executableTarget(
+      name: "spaceevo",
+      dependencies: [
+        "Pipeline", "SearchSpaces", "NetworkGraphs", "Quantization", "DeviceLatency", "SpaceEvolution", "Reports",
+        "Datasets", "RunFolders", "ONNXExport", "InferenceRuntimes", "TorchTraining", argumentParser,
+      ], swiftSettings: common),
+    .testTarget(name: "DatasetsTests", dependencies: ["Datasets"], swiftSettings: common),
+    .testTarget(name: "RunFoldersTests", dependencies: ["RunFolders"], swiftSettings: common),
+    .testTarget(
+      name: "InferenceRuntimesTests",
+      dependencies: [
+        "InferenceRuntimes", "ONNXExport", "NetworkGraphs", "Quantization", "SearchSpaces", "DeviceLatency",
+      ], swiftSettings: common),
+    .testTarget(
+      name: "TorchTrainingTests",
+      dependencies: ["TorchTraining", "NetworkGraphs", "Quantization", "SearchSpaces"], swiftSettings: common),
+    .testTarget(
+      name: "PipelineTests",
+      dependencies: [
+        "Pipeline", "RunFolders", "SearchSpaces", "NetworkGraphs", "Quantization", "Datasets", "TorchTraining",
+        "ONNXExport", "InferenceRuntimes", "DeviceLatency", "SpaceEvolution",
+      ], swiftSettings: common),
+  ]
+}
+
+let package = Package(
+  name: "spaceevo",
+  platforms: [.macOS(.v15)],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+    .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
+  ],
+  targets: targets,
+  swiftLanguageModes: [.v6]
+)
