@@ -1,4 +1,4 @@
-// swift-tools-version: 6.1
+// swift-tools-version: 6.2
 import PackageDescription
 
 // The engines are fetched by `make setup` into the ignored folder `.deps`; nothing is looked for outside the package.
