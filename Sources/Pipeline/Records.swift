@@ -71,3 +71,25 @@ public struct ModelRecord: Codable, Hashable, Sendable {
 
   public var accuracy: Double { Double(correct) / Double(max(1, images)) }
 }
+
+/// What the design of the space ended with.
+public struct DesignRecord: Codable, Hashable, Sendable {
+  /// The latencies for which the space was designed.
+  public var constraintsMilliseconds: [Double]
+  /// Stem and head, mean over the widths that stages hand over.
+  public var fixedMilliseconds: Double
+  /// Best first; the first one is trained.
+  public var best: [SpaceRecord]
+  /// How many spaces were scored.
+  public var evaluated: Int
+  /// How many there are.
+  public var candidates: Int
+}
+
+/// One whole network, predicted and measured.
+public struct NetworkLatencyRecord: Codable, Hashable, Sendable {
+  public var network: String
+  public var isHeldOut: Bool
+  public var predictedMilliseconds: Double
+  public var measuredMilliseconds: Double
+}
