@@ -1,4 +1,5 @@
 import Foundation
+import NetworkGraphs
 import RunFolders
 import TorchTraining
 
@@ -19,9 +20,13 @@ struct CheckpointedTraining {
     context.folder.paths.checkpoints.appending(path: "\(network)-\(phase).safetensors")
   }
 
-  /// The state after the last step, or `nil` if the training is not through.
-  func finished(_ store: ParameterStore) throws -> Bool {
+  /// Whether there is a checkpoint.
+  var isBegun: Bool { FileManager.default.fileExists(atPath: checkpoint.path(percentEncoded: false)) }
+
+  /// Whether the training is through; `store` then holds what it ended with.
+  func isFinished(_ store: ParameterStore) throws -> Bool {
     guard let state = try read(into: store, velocities: nil) else { return false }
+    try context.recordTraining(state)
     return state.step == steps
   }
 
@@ -64,26 +69,27 @@ struct CheckpointedTraining {
   }
 
   private func write(_ store: ParameterStore, _ optimizer: SGD, _ record: TrainingRecord) throws {
-    var tensors = store.namedTensors
-    for (name, velocity) in zip(store.names, optimizer.velocities) { tensors.append(("velocity:\(name)", velocity)) }
     let encoder = JSONEncoder()
     encoder.outputFormatting = .sortedKeys
-    let metadata = ["record": String(decoding: try encoder.encode(record), as: UTF8.self), "steps": "\(steps)"]
-    try Safetensors.write(tensors, metadata: metadata, to: checkpoint)
+    var file = Safetensors(
+      tensors: try store.stored(),
+      metadata: ["record": String(decoding: try encoder.encode(record), as: UTF8.self), "steps": "\(steps)"])
+    file.tensors.merge(
+      try stored(store.layout.names, optimizer.velocities, prefix: Self.velocityPrefix), uniquingKeysWith: { $1 })
+    try AtomicFile.write(try file.encoded(), to: checkpoint)
   }
+
+  private static let velocityPrefix = "velocity:"
 
   private func read(into store: ParameterStore, velocities optimizer: SGD?) throws -> TrainingRecord? {
     guard FileManager.default.fileExists(atPath: checkpoint.path(percentEncoded: false)) else { return nil }
-    let file = try Safetensors.read(checkpoint)
+    let file = try Safetensors(contentsOf: checkpoint)
     guard let text = file.metadata["record"] else {
       throw TrainingError("\(checkpoint.lastPathComponent) is no checkpoint of a training: it has no record of one")
     }
-    try store.assign(from: file, ignoringPrefix: "velocity:")
-    if let optimizer {
-      for (name, velocity) in zip(store.names, optimizer.velocities) {
-        if let saved = file.tensors["velocity:\(name)"] { try velocity.assign(saved) }
-      }
-    }
+    let names = store.layout.names
+    try restore(names, try store.tensors(names), from: file, prefix: "")
+    if let optimizer { try restore(names, optimizer.velocities, from: file, prefix: Self.velocityPrefix) }
     return try JSONDecoder().decode(TrainingRecord.self, from: Data(text.utf8))
   }
 }

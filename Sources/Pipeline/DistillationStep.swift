@@ -77,23 +77,24 @@ struct DistillationStep {
 
   private func maps(_ graph: NetworkGraph, _ store: ParameterStore) throws -> Maps {
     let settings = context.configuration.distillation
-    let statistics = try context.evaluator(images: 1_000).statistics(of: graph, store, quantized: false)
+    let statistics = try context.evaluator(images: 1_000).statistics(of: graph, store, precision: .float)
     let images = context.data.trainingSample(settings.images + 2 * settings.evaluationImages, stream: "distillation")
     func maps(_ indices: ArraySlice<Int>) throws -> [Tensor] {
       var parts: [[Tensor]] = graph.stageOutputs.dropLast().map { _ in [] }
       for chunk in indices.chunks(of: 256) {
         let batch = try context.data.plainBatch(chunk)
-        let maps = try GraphExecutor.maps(
-          graph, store, batch.images, at: Array(graph.stageOutputs.dropLast()), batchNorm: .given(statistics))
-        for (boundary, map) in maps.enumerated() { parts[boundary].append(map) }
+        let boundaries = Array(graph.stageOutputs.dropLast())
+      _ = try store.forward(batch.images, through: graph, precision: .float, normalization: .given(statistics)) { node in
+        if let boundary = boundaries.firstIndex(of: node.index) { parts[boundary].append(node.beforeRange) }
       }
-      return try parts.map { try Tensor.concatenated($0).channelsLast() }
+    }
+    return try parts.map { try Tensor.concatenated($0).channelsLast() }
     }
     return try withoutGradients { () throws -> Maps in
       let training = try maps(images.prefix(settings.images))
       return Maps(
         training: training, judging: try maps(images.dropFirst(settings.images)),
-        variances: try training.map { try $0.channelVariances() },
+        variances: try training.map(channelVariances),
         shapes: graph.stageOutputs.dropLast().map { graph.nodes[$0].shape })
     }
   }
@@ -106,14 +107,16 @@ struct DistillationStep {
       do {
         let rate = settings.learningRate / Double(1 << (2 * (attempt - 1)))
         let store = try ParameterStore(job.distillation.layout, seed: job.distillation.seed)
-        let floatLoss = try train(job, maps, store, steps: settings.floatSteps, rate: rate, quantized: false)
+        let floatLoss = try train(job, maps, store, steps: settings.floatSteps, rate: rate, precision: .float)
         try calibrate(job, maps, store)
         let integerLoss = try train(
-          job, maps, store, steps: settings.integerSteps, rate: rate / 4, quantized: true)
-        try Safetensors.write(
-          store.namedTensors, metadata: ["stage": job.distillation.stage.name, "block": job.distillation.stage.blockType.name],
-          to: context.folder.paths.checkpoints.appending(
-            path: "block-\(job.distillation.stage.name)-\(job.distillation.stage.blockType.name).safetensors"))
+          job, maps, store, steps: settings.integerSteps, rate: rate / 4, precision: .quantized)
+        let stage = job.distillation.stage
+        let file = Safetensors(
+          tensors: try store.stored(), metadata: ["stage": stage.name, "block": stage.blockType.name])
+        try AtomicFile.write(
+          try file.encoded(),
+          to: context.folder.paths.checkpoints.appending(path: "block-\(stage.name)-\(stage.blockType.name).safetensors"))
         try tabulate(job, maps, store)
         return BlockRecord(
           stage: job.distillation.stage.name, block: job.distillation.stage.blockType.name, floatLoss: floatLoss,
@@ -129,22 +132,22 @@ struct DistillationStep {
 
   /// - Returns: The largest sub-stage's loss, mean over the last tenth of the steps.
   private func train(
-    _ job: Job, _ maps: Maps, _ store: ParameterStore, steps: Int, rate: Double, quantized: Bool
+    _ job: Job, _ maps: Maps, _ store: ParameterStore, steps: Int, rate: Double, precision: Precision
   ) throws -> Double {
     let settings = context.configuration.distillation
-    let optimizer = try store.adam(quantized: quantized)
+    let optimizer = try context.adam(store)
     let schedule = CosineSchedule(peak: rate, warmUpSteps: steps / 20, totalSteps: steps)
     let count = maps.training[0].shape[0]
     var losses: [Double] = []
     for step in 0..<steps {
       try Interruption.check()
       var generator = SeededGenerator(
-        seed: job.distillation.seed, stream: quantized ? "images-integer" : "images-float", step)
+        seed: job.distillation.seed, stream: "images-\(precision)", step)
       let rows = (0..<settings.batch).map { _ in generator.next(below: count) }
       let contribution = try job.distillation.contribution(
-        step: quantized ? settings.floatSteps + step : step, store: store, parameters: optimizer.parameters,
+        step: precision == .quantized ? settings.floatSteps + step : step, store: store, parameters: optimizer.parameters,
         input: maps.training[job.stage].rows(rows), target: maps.training[job.stage + 1].rows(rows),
-        variance: maps.variances[job.stage + 1], quantized: quantized)
+        variance: maps.variances[job.stage + 1], precision: precision)
       let report = try optimizer.step(
         gradients: contribution.gradients.sums, learningRate: schedule(step), maximumNorm: 10)
       guard report.isApplied, contribution.loss.isFinite else {
@@ -175,7 +178,7 @@ struct DistillationStep {
     }
     for _ in 0..<4 { graphs.append(draw()) }
     graphs += distillation.layout.covering(draw)
-    try calibrateQuantizers(graphs, store, input)
+    try store.calibrateQuantizers(graphs: graphs, batches: [input])
   }
 
   /// Draws sub-stages for every width window, and writes a table each: quantised loss on images that trained nothing,
@@ -192,24 +195,25 @@ struct DistillationStep {
       var choices = job.distillation.stage
       choices.widths = stage.widths(window: window)
       var generator = SeededGenerator(seed: job.distillation.seed, stream: "table", window)
-      var rows: [StageTable.Row] = []
+      var rows: [StageRow] = []
       for _ in 0..<settings.rows {
         try Interruption.check()
         let substage = BlockDistillation.Substage(
           inputWidth: generator.choose(job.distillation.inputWidths), blocks: choices.randomBlocks(using: &generator))
         let graph = job.distillation.graph(substage)
         let loss = try withoutGradients { () throws -> Double in
-          let statistics = try BatchNormStatistics(recalibrating: graph, store, [recalibration], quantized: true)
-          let output = try GraphExecutor.output(
-            graph, store, input, quantized: true, batchNorm: .given(statistics))
+          let statistics = try store.batchNormStatistics(of: graph, precision: .quantized, batches: [recalibration])
+          let output = try store.forward(
+            input, through: graph, precision: .quantized, normalization: .given(statistics))
           return try output.noiseToSignalRatio(teacher: target, variance: maps.variances[job.stage + 1]).item()
         }
         let shape = TensorShape(channels: substage.inputWidth, height: size.height, width: size.width)
         let alone = NetworkGraph(
           stage: stage.name, choices.blockType, input: shape, blocks: substage.blocks, stride: stage.stride)
         rows.append(
-          StageTable.Row(
-            blocks: substage.blocks, input: shape, loss: loss, cost: alone.cost,
+          StageRow(
+            blocks: substage.blocks, input: shape, resolution: context.hyperspace.resolutions.last!, loss: loss,
+            megaMACs: Double(alone.cost.macs) / 1e6, megaParameters: Double(alone.cost.parameters) / 1e6,
             latencyMilliseconds: predictor.predictStage(alone)))
       }
       try context.writeTable(rows, stage: job.stage, block: job.block, window: window)

@@ -38,31 +38,32 @@ struct ModelsStep {
       try context.pool.forEach(chosen.count) { position in
         let index = chosen.count - 1 - position
         let graph = try NetworkGraph(chosen[index].subnet, of: space, in: hyperspace)
-        let store = try supernet.extracting(graph)
+        let store = try ParameterStore(ParameterLayout([graph]), seed: context.configuration.seed)
+        try store.adopt(supernet)
         let training = CheckpointedTraining(
           context: context, network: "model-\(index + 1)", phase: "integer", steps: settings.steps,
           epoch: max(1, settings.steps / 3), batch: settings.batch)
         let evaluator = try context.evaluator(images: 1_000)
         if settings.steps > 0 {
-          if try !training.finished(store) {
-            let optimizer = try store.sgd(quantized: true)
+          if try !training.isFinished(store) {
+            let optimizer = try context.sgd(store)
             let loop = TrainingLoop(
               pool: nil,
               schedule: CosineSchedule(
                 peak: settings.learningRate, warmUpSteps: settings.steps / 20, totalSteps: settings.steps),
               maximumNorm: 5)
-            let classifier = ClassifierTraining(graph: graph, labelSmoothing: 0, quantized: true)
+            let classifier = ClassifierTraining(graph: graph, labelSmoothing: 0, precision: .quantized)
             try training.run(store: store, optimizer: optimizer, loop: loop, progress: progress) { _, _, batch in
               try classifier.contribution(store: store, parameters: optimizer.parameters, batch: batch)
             } validate: {
-              ["model-\(index + 1)": try evaluator.accuracy(of: graph, store, quantized: true)]
+              ["model-\(index + 1)": try evaluator.accuracy(of: graph, store, precision: .quantized)]
             }
           } else {
             progress.advance(by: settings.steps)
           }
         }
-        let statistics = try evaluator.statistics(of: graph, store, quantized: true)
-        slots[index] = try integerNetwork(graph, store, statistics, input: context.data.pixelQuantizer)
+        let statistics = try evaluator.statistics(of: graph, store, precision: .quantized)
+        slots[index] = try store.integerNetwork(graph, statistics: statistics, pixels: context.data.pixelQuantizer)
       }
     }
     return networks.map { $0! }

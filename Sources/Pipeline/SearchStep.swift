@@ -41,7 +41,7 @@ struct SearchStep {
           let graph = try NetworkGraph(missing[index], of: space, in: hyperspace)
           slots[index] = SubnetRecord(
             generation: generation, subnet: missing[index], predictedMilliseconds: predictor.predict(graph),
-            accuracy: try evaluator.accuracy(of: graph, store, quantized: true))
+            accuracy: try evaluator.accuracy(of: graph, store, precision: .quantized))
           progress.advance()
         }
       }

@@ -18,17 +18,17 @@ struct SupernetStep {
         randomSubnets: settings.randomSubnets, smallestInEveryStep: settings.smallestInEveryStep,
         labelSmoothing: settings.labelSmoothing), seed: context.seed(for: "supernet"))
     let integer = training("integer", steps: settings.integerSteps)
-    if try integer.finished(store) { return store }
+    if try integer.isFinished(store) { return store }
 
     let float = training("float", steps: settings.floatSteps)
-    if try !float.finished(store) {
-      try train(float, supernet, store, rate: settings.learningRate, quantized: false)
+    if try !float.isFinished(store) {
+      try train(float, supernet, store, rate: settings.learningRate, precision: .float)
     }
-    if try !integer.started {
+    if !integer.isBegun {
       context.display.note("Set the quantisers of the supernet")
       try calibrate(store)
     }
-    try train(integer, supernet, store, rate: settings.integerLearningRate, quantized: true)
+    try train(integer, supernet, store, rate: settings.integerLearningRate, precision: .quantized)
     return store
   }
 
@@ -40,28 +40,28 @@ struct SupernetStep {
 
   private func train(
     _ training: CheckpointedTraining, _ supernet: SupernetTraining, _ store: ParameterStore, rate: Double,
-    quantized: Bool
+    precision: Precision
   ) throws {
     let progress = context.display.begin(
-      "Train the supernet, \(quantized ? "INT8" : "float")", unit: "steps", total: training.steps)
+      "Train the supernet, \(precision == .quantized ? "INT8" : "float")", unit: "steps", total: training.steps)
     defer { progress.finish() }
-    let optimizer = try store.sgd(quantized: quantized)
+    let optimizer = try context.sgd(store)
     let loop = TrainingLoop(
       pool: context.pool,
       schedule: CosineSchedule(peak: rate, warmUpSteps: training.steps / 20, totalSteps: training.steps),
       maximumNorm: 5)
-    let offset = quantized ? context.configuration.supernet.floatSteps : 0
+    let offset = precision == .quantized ? context.configuration.supernet.floatSteps : 0
     try training.run(store: store, optimizer: optimizer, loop: loop, progress: progress) { step, _, batch in
       try supernet.contribution(
         graphs: supernet.graphs(step: offset + step), store: store, parameters: optimizer.parameters, batch: batch,
-        quantized: quantized)
+        precision: precision)
     } validate: {
-      try validate(store, quantized: quantized)
+      try validate(store, precision: precision)
     }
   }
 
   /// Accuracies of the largest subnet, the smallest and two fixed random ones.
-  private func validate(_ store: ParameterStore, quantized: Bool) throws -> [String: Double] {
+  private func validate(_ store: ParameterStore, precision: Precision) throws -> [String: Double] {
     let hyperspace = context.hyperspace
     var generator = SeededGenerator(seed: context.configuration.seed, stream: "validation-subnets")
     let subnets = [
@@ -75,7 +75,7 @@ struct SupernetStep {
       nonisolated(unsafe) let slots = slots
       try context.pool.forEach(subnets.count) { index in
         let graph = try NetworkGraph(subnets[index].1, of: space, in: hyperspace)
-        slots[index] = try evaluator.accuracy(of: graph, store, quantized: quantized)
+        slots[index] = try evaluator.accuracy(of: graph, store, precision: precision)
       }
     }
     return Dictionary(uniqueKeysWithValues: zip(subnets.map(\.0), accuracies))
@@ -95,6 +95,6 @@ struct SupernetStep {
     for _ in 0..<6 { graphs.append(try draw()) }
     graphs += try ParameterLayout(space, in: hyperspace).covering(draw)
     let images = try context.data.plainBatch(context.data.trainingSample(128, stream: "calibration")[...]).images
-    try calibrateQuantizers(graphs, store, images)
+    try store.calibrateQuantizers(graphs: graphs, batches: [images])
   }
 }

@@ -41,20 +41,20 @@ struct TeacherStep {
     let training = CheckpointedTraining(
       context: context, network: "teacher", phase: "float", steps: settings.steps,
       epoch: max(1, settings.steps / 6), batch: settings.batch)
-    if try training.finished(store) { return store }
+    if try training.isFinished(store) { return store }
     let progress = context.display.begin("Train the teacher", unit: "steps", total: settings.steps)
     defer { progress.finish() }
-    let optimizer = try store.sgd(quantized: false)
+    let optimizer = try context.sgd(store)
     let loop = TrainingLoop(
       pool: context.pool,
       schedule: CosineSchedule(
         peak: settings.learningRate, warmUpSteps: settings.steps / 20, totalSteps: settings.steps),
       maximumNorm: 5)
-    let classifier = ClassifierTraining(graph: graph, labelSmoothing: 0.1, quantized: false)
+    let classifier = ClassifierTraining(graph: graph, labelSmoothing: 0.1, precision: .float)
     try training.run(store: store, optimizer: optimizer, loop: loop, progress: progress) { _, _, batch in
       try classifier.contribution(store: store, parameters: optimizer.parameters, batch: batch)
     } validate: {
-      ["teacher": try context.evaluator(images: 1_000).accuracy(of: graph, store, quantized: false)]
+      ["teacher": try context.evaluator(images: 1_000).accuracy(of: graph, store, precision: .float)]
     }
     return store
   }
