@@ -135,6 +135,10 @@ int32_t ct_full(float value, const int64_t *shape, int32_t rank, CTTensor **out)
   });
 }
 
+int32_t ct_zeros_like(const CTTensor *tensor, CTTensor **out) {
+  return boundary([&] { give(out, at::zeros_like(tensor->value.detach())); });
+}
+
 void ct_free(CTTensor *tensor) { delete tensor; }
 
 int32_t ct_rank(const CTTensor *tensor) { return static_cast<int32_t>(tensor->value.dim()); }

@@ -50,6 +50,8 @@ int32_t ct_from_floats(const float *values, const int64_t *shape, int32_t rank, 
 int32_t ct_from_int64s(const int64_t *values, const int64_t *shape, int32_t rank, CTTensor **out);
 int32_t ct_from_uint8s(const uint8_t *values, const int64_t *shape, int32_t rank, CTTensor **out);
 int32_t ct_full(float value, const int64_t *shape, int32_t rank, CTTensor **out);
+/// Zeros of the same shape, type and memory order.
+int32_t ct_zeros_like(const CTTensor *tensor, CTTensor **out);
 /// Releases a handle; null is allowed.
 void ct_free(CTTensor *tensor);
 
