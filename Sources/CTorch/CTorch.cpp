@@ -252,6 +252,14 @@ int32_t ct_concatenate(const CTTensor *const *tensors, int32_t count, int32_t di
   return boundary([&] { give(out, at::cat(values_of(tensors, count), dimension)); });
 }
 
+int32_t ct_narrow(const CTTensor *tensor, int32_t dimension, int64_t start, int64_t count, CTTensor **out) {
+  return boundary([&] { give(out, tensor->value.narrow(dimension, start, count)); });
+}
+
+int32_t ct_permute(const CTTensor *tensor, const int64_t *order, int32_t rank, CTTensor **out) {
+  return boundary([&] { give(out, tensor->value.permute(at::IntArrayRef(order, rank))); });
+}
+
 // ---- Slices
 
 int32_t ct_slice_weight(const CTTensor *w, int64_t out_channels, int64_t in_channels, int64_t kernel, CTTensor **out) {

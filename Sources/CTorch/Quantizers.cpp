@@ -2,10 +2,10 @@
 // in one pass over memory.
 //
 // With lo = -z and hi = 255 - z for activations, lo = -127 and hi = 127 for weights, v = x / s and
-// r = round-half-even(clamp(v, lo, hi)):
+// r = round-half-even(v), `inside` meaning lo <= r <= hi:
 //
-//     forward      y = s r
-//     d y / d x    1 where lo < v < hi, otherwise 0
+//     forward      y = s clamp(r, lo, hi)
+//     d y / d x    1 inside, otherwise 0
 //     weights      d y / d s = r - v inside, lo below, hi above
 //     activations  d y / d s = r - v inside, 0 below, 255 above;  d y / d beta = 0 inside, 1 outside
 //
@@ -74,9 +74,10 @@ CT_VECTORISED void differentiate(const float *x, const float *g, float *dx, int6
   float scale = 0, outside = 0;
   for (int64_t i = 0; i < count; ++i) {
     const float v = x[i] / s;
-    const bool under = v <= lo, over = v >= hi;
+    const float r = std::nearbyint(v);
+    const bool under = r < lo, over = r > hi;
     const float inside = under || over ? 0.0f : g[i];
-    const float slope = under ? below : over ? above : std::nearbyint(v) - v;
+    const float slope = under ? below : over ? above : r - v;
     dx[i] = inside;
     scale += g[i] * slope;
     outside += g[i] - inside;

@@ -51,14 +51,17 @@ public func concurrently<Result>(
   let threads = Torch.threads
   var outcomes = [Swift.Result<Result, TorchError>?](repeating: nil, count: count)
   outcomes.withUnsafeMutableBufferPointer { slots in
-    // Each index is written by one thread, and read when all have ended.
-    nonisolated(unsafe) let slots = slots
-    DispatchQueue.concurrentPerform(iterations: count) { index in
-      do throws(TorchError) {
-        try Torch.setThreads(1)
-        slots[index] = .success(try body(index))
-      } catch {
-        slots[index] = .failure(error)
+    withoutActuallyEscaping(body) { body in
+      // Each slot is written by one thread, and read when all have ended; what `body` may touch is documented above.
+      nonisolated(unsafe) let slots = slots
+      nonisolated(unsafe) let body = body
+      DispatchQueue.concurrentPerform(iterations: count) { index in
+        do throws(TorchError) {
+          try Torch.setThreads(1)
+          slots[index] = .success(try body(index))
+        } catch {
+          slots[index] = .failure(error)
+        }
       }
     }
   }

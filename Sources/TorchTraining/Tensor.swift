@@ -178,4 +178,16 @@ extension Tensor {
 
   /// `[C] -> [n]`: the first `n` elements of a vector.
   public func prefix(_ n: Int) throws(TorchError) -> Tensor { try tensor { ct_slice_prefix(handle, Int64(n), $0) } }
+
+  /// A view of the given positions of one dimension; it shares its elements with this tensor.
+  public func narrowed(_ dimension: Int, to range: Range<Int>) throws(TorchError) -> Tensor {
+    try tensor {
+      ct_narrow(handle, Int32(clamping: dimension), Int64(range.lowerBound), Int64(range.count), $0)
+    }
+  }
+
+  /// A view with the dimensions in another order: `permuted([1, 0, 2, 3])` swaps the first two.
+  public func permuted(_ order: [Int]) throws(TorchError) -> Tensor {
+    try tensor { ct_permute(handle, order.map(Int64.init), Int32(order.count), $0) }
+  }
 }

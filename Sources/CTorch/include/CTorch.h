@@ -88,6 +88,11 @@ int32_t ct_take_rows(const CTTensor *tensor, const int64_t *indices, int64_t cou
 /// Tensors one after another along a dimension.
 int32_t ct_concatenate(const CTTensor *const *tensors, int32_t count, int32_t dimension, CTTensor **out);
 
+/// A view of `count` positions of one dimension, from `start` on. Differentiable.
+int32_t ct_narrow(const CTTensor *tensor, int32_t dimension, int64_t start, int64_t count, CTTensor **out);
+/// A view with the dimensions in another order, `order` holding each once. Differentiable.
+int32_t ct_permute(const CTTensor *tensor, const int64_t *order, int32_t rank, CTTensor **out);
+
 // ---- Slices of a supernet's parameters (differentiable; the result owns its memory)
 
 /// w: [O, I, K, K] -> [out, in, k, k]: the first `out` and `in` channels and the centre k x k of the kernel, channels
