@@ -1,0 +1,116 @@
+import NetworkGraphs
+public import SearchSpaces
+
+extension IntegerNetwork {
+  /// Runs the network on one image in plain Swift, exactly as documented on `IntegerNetwork`: the reference that the
+  /// trainer, the exporter and the runtimes are compared with. It is slow.
+  ///
+  /// - Parameter pixels: channels x height x width.
+  /// - Returns: The uint8 output of every node, channels x height x width.
+  /// - Precondition: as many pixels as the input shape has.
+  public func evaluate(_ pixels: [UInt8]) -> [[UInt8]] {
+    precondition(pixels.count == graph.inputShape.count, "one pixel an input element")
+    var values: [[UInt8]] = []
+    for (index, node) in graph.nodes.enumerated() {
+      let output = quantizers[index]
+      switch node.operation {
+      case .input:
+        values.append(pixels)
+      case .convolution(let convolution):
+        values.append(evaluate(convolution, at: index, input: values[node.inputs[0]]))
+      case .activation(let activation):
+        let input = quantizers[node.inputs[0]]
+        values.append(values[node.inputs[0]].map { output.quantize(activation(input.dequantize($0))) })
+      case .add:
+        let (a, b) = (quantizers[node.inputs[0]], quantizers[node.inputs[1]])
+        values.append(
+          zip(values[node.inputs[0]], values[node.inputs[1]]).map {
+            output.quantize(a.dequantize($0) + b.dequantize($1))
+          })
+      case .multiply:
+        let (a, b) = (quantizers[node.inputs[0]], quantizers[node.inputs[1]])
+        let gate = values[node.inputs[1]]
+        let area = node.shape.height * node.shape.width
+        values.append(
+          values[node.inputs[0]].enumerated().map { position, value in
+            output.quantize(a.dequantize(value) * b.dequantize(gate[position / area]))
+          })
+      case .globalAveragePool:
+        let input = quantizers[node.inputs[0]]
+        let map = values[node.inputs[0]]
+        let area = map.count / node.shape.channels
+        values.append(
+          (0..<node.shape.channels).map { channel in
+            let sum = map[channel * area..<(channel + 1) * area].reduce(0) { $0 + Int($1) }
+            return output.quantize(input.scale * (Float(sum) / Float(area) - Float(input.zeroPoint)))
+          })
+      }
+    }
+    return values
+  }
+
+  /// The logits of one image, dequantised.
+  public func logits(_ pixels: [UInt8]) -> [Float] {
+    evaluate(pixels).last!.map { quantizers.last!.dequantize($0) }
+  }
+
+  private func evaluate(_ convolution: Convolution, at index: Int, input: [UInt8]) -> [UInt8] {
+    let node = graph.nodes[index]
+    let numbers = convolutions[index]!
+    let inputShape = graph.nodes[node.inputs[0]].shape
+    let inputQuantizer = quantizers[node.inputs[0]]
+    let output = quantizers[index]
+    let zeroPoint = Int32(inputQuantizer.zeroPoint)
+    let kernel = convolution.kernel
+    let channelsPerGroup = convolution.inputChannels / convolution.groups
+    var result: [UInt8] = []
+    result.reserveCapacity(node.shape.count)
+    for out in 0..<convolution.outputChannels {
+      let multiplier = inputQuantizer.scale * numbers.weightScales[out] / output.scale
+      for y in 0..<node.shape.height {
+        for x in 0..<node.shape.width {
+          var sum = numbers.biases[out]
+          for channel in 0..<channelsPerGroup {
+            let inputChannel = convolution.isDepthwise ? out : channel
+            for ky in 0..<kernel {
+              let row = y * convolution.stride + ky - convolution.padding
+              guard row >= 0, row < inputShape.height else { continue }
+              for kx in 0..<kernel {
+                let column = x * convolution.stride + kx - convolution.padding
+                guard column >= 0, column < inputShape.width else { continue }
+                let value = input[(inputChannel * inputShape.height + row) * inputShape.width + column]
+                let weight = numbers.weights[((out * channelsPerGroup + channel) * kernel + ky) * kernel + kx]
+                sum += (Int32(value) - zeroPoint) * Int32(weight)
+              }
+            }
+          }
+          let integer = (Float(sum) * multiplier).rounded(.toNearestOrEven) + Float(output.zeroPoint)
+          result.append(UInt8(max(0, min(255, integer))))
+        }
+      }
+    }
+    return result
+  }
+}
+
+extension Activation {
+  /// The function's value.
+  public func callAsFunction(_ x: Float) -> Float {
+    switch self {
+    case .relu: max(0, x)
+    case .relu6: min(6, max(0, x))
+    case .hardSwish: x * Activation.hardSigmoid(x)
+    // ONNX and torch agree on x / 6 + 1 / 2 with the slope as given here.
+    case .hardSigmoid: max(0, min(1, x * (1 / 6) + 0.5))
+    case .swish: x / (1 + exp(-x))
+    }
+  }
+}
+
+#if canImport(Glibc)
+  private import Glibc
+#elseif canImport(Darwin)
+  private import Darwin
+#elseif canImport(Musl)
+  private import Musl
+#endif

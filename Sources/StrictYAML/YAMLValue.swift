@@ -1,0 +1,199 @@
+internal import Yams
+
+/// A value of a YAML document that knows where it stands, so that whoever reads it can refuse it by line.
+///
+/// Reading is strict: a mapping names the keys it takes and refuses others, numbers have ranges, and nothing is
+/// converted silently.
+public struct YAMLValue {
+  /// The largest document that is read, in bytes. Configurations are a few kilobytes; the bound keeps a wrong file
+  /// name from filling the memory.
+  public static let maximumBytes = 1 << 20
+
+  let node: Node
+  let file: String
+  /// The way to this value, such as `stages[2].widths`.
+  public let path: String
+
+  /// Parses one YAML document.
+  ///
+  /// - Throws: `YAMLError` where the text is no YAML, is empty, has several documents, aliases or duplicate keys.
+  public static func parse(_ text: String, file: String) throws(YAMLError) -> YAMLValue {
+    guard text.utf8.count <= maximumBytes else {
+      throw YAMLError(file: file, message: "\(text.utf8.count) bytes; a file of this kind has at most \(maximumBytes)")
+    }
+    guard !text.contains("\0") else { throw YAMLError(file: file, message: "holds a NUL byte, so it is no YAML text") }
+    let node: Node?
+    do {
+      try refuseAliases(text, file: file)
+      node = try Yams.compose(yaml: text)
+    } catch let error as YAMLError {
+      throw error
+    } catch let error as YamlError {
+      throw located(error, file: file)
+    } catch {
+      throw YAMLError(file: file, message: "\(error)")
+    }
+    guard let node else { throw YAMLError(file: file, message: "is empty") }
+    return YAMLValue(node: node, file: file, path: "")
+  }
+
+  private static func refuseAliases(_ text: String, file: String) throws {
+    for (index, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
+      let code = line.prefix { $0 != "#" }
+      for marker in [": *", "- *", ": &", "- &", "[*", ", *"] where code.contains(marker) {
+        throw YAMLError(
+          file: file, line: index + 1, message: "anchors and aliases (& and *) are not taken here: write the value out")
+      }
+    }
+  }
+
+  private static func located(_ error: YamlError, file: String) -> YAMLError {
+    switch error {
+    case .scanner(_, let problem, let mark, _), .parser(_, let problem, let mark, _),
+      .composer(_, let problem, let mark, _):
+      return YAMLError(file: file, line: mark.line, column: mark.column, message: "no valid YAML: \(problem)")
+    case .duplicatedKeysInMapping(let duplicates, let context):
+      return YAMLError(
+        file: file, line: context.mark.line, column: context.mark.column,
+        message: "key \(duplicates.map { "\"\($0)\"" }.joined(separator: ", ")) stands twice: keep one")
+    default:
+      return YAMLError(file: file, message: "no valid YAML: \(error)")
+    }
+  }
+
+  /// An error at this value.
+  public func error(_ message: String) -> YAMLError {
+    let prefix = path.isEmpty ? "" : "\(path): "
+    return YAMLError(file: file, line: node.mark?.line, column: node.mark?.column, message: prefix + message)
+  }
+
+  private var kind: String {
+    switch node {
+    case .scalar(let scalar): "\"\(scalar.string.prefix(40))\""
+    case .mapping: "a mapping"
+    case .sequence: "a list"
+    case .alias: "an alias"
+    }
+  }
+
+  /// Whether this is a single word or number, rather than a mapping or a list.
+  public var isScalar: Bool { node.scalar != nil }
+  /// Whether this is a list.
+  public var isList: Bool { node.sequence != nil }
+
+  /// The text of a scalar, not empty.
+  public func string() throws(YAMLError) -> String {
+    guard let scalar = node.scalar else { throw error("is \(kind); a single word or text is right here") }
+    guard !scalar.string.isEmpty else { throw error("is empty; a word or text is right here") }
+    return scalar.string
+  }
+
+  /// One of the given words.
+  public func choice(_ words: [String]) throws(YAMLError) -> String {
+    let word = try string()
+    guard words.contains(word) else {
+      throw error("\"\(word)\" is not known here; right would be one of \(words.joined(separator: ", "))")
+    }
+    return word
+  }
+
+  /// A case of an enumeration whose raw values are the words of the file.
+  public func choice<Choice>(_ type: Choice.Type) throws(YAMLError) -> Choice
+  where Choice: RawRepresentable & CaseIterable, Choice.RawValue == String {
+    let word = try choice(Choice.allCases.map(\.rawValue))
+    return Choice(rawValue: word)!
+  }
+
+  /// A whole number in a range.
+  public func int(in range: ClosedRange<Int>) throws(YAMLError) -> Int {
+    guard let scalar = node.scalar, let value = Int(scalar.string) else {
+      throw error("is \(kind); a whole number from \(range.lowerBound) to \(range.upperBound) is right here")
+    }
+    guard range.contains(value) else {
+      throw error("\(value) is out of range; a whole number from \(range.lowerBound) to \(range.upperBound) is right")
+    }
+    return value
+  }
+
+  /// A finite number in a range.
+  public func double(in range: ClosedRange<Double>) throws(YAMLError) -> Double {
+    guard let scalar = node.scalar, let value = Double(scalar.string), value.isFinite else {
+      throw error("is \(kind); a number from \(range.lowerBound) to \(range.upperBound) is right here")
+    }
+    guard range.contains(value) else {
+      throw error("\(value) is out of range; a number from \(range.lowerBound) to \(range.upperBound) is right")
+    }
+    return value
+  }
+
+  /// `true` or `false`, and no other word.
+  public func bool() throws(YAMLError) -> Bool {
+    switch node.scalar?.string {
+    case "true": return true
+    case "false": return false
+    default: throw error("is \(kind); true or false is right here")
+    }
+  }
+
+  /// The items of a list.
+  public func list(count range: ClosedRange<Int> = 0...10_000) throws(YAMLError) -> [YAMLValue] {
+    guard let sequence = node.sequence else { throw error("is \(kind); a list is right here") }
+    guard range.contains(sequence.count) else {
+      throw error("has \(sequence.count) items; right would be \(range.lowerBound) to \(range.upperBound)")
+    }
+    return sequence.enumerated().map { YAMLValue(node: $1, file: file, path: "\(path)[\($0)]") }
+  }
+
+  /// The mapping here; keys other than the named ones are refused.
+  public func mapping(keys: [String]) throws(YAMLError) -> YAMLMapping {
+    guard let mapping = node.mapping else {
+      throw error("is \(kind); a mapping with the keys \(keys.joined(separator: ", ")) is right here")
+    }
+    var values: [String: YAMLValue] = [:]
+    for (key, value) in mapping {
+      let keyValue = YAMLValue(node: key, file: file, path: path)
+      guard let name = key.scalar?.string else { throw keyValue.error("a key must be a word") }
+      guard keys.contains(name) else {
+        let near = keys.min { editDistance($0, name) < editDistance($1, name) }
+        let hint = near.flatMap { editDistance($0, name) <= 3 ? "did you mean \"\($0)\"? " : nil } ?? ""
+        throw keyValue.error("unknown key \"\(name)\"; \(hint)Known here: \(keys.joined(separator: ", "))")
+      }
+      values[name] = YAMLValue(node: value, file: file, path: path.isEmpty ? name : "\(path).\(name)")
+    }
+    return YAMLMapping(place: self, values: values)
+  }
+}
+
+/// A mapping whose keys have been checked.
+public struct YAMLMapping {
+  let place: YAMLValue
+  let values: [String: YAMLValue]
+
+  /// The value of a key that must be there.
+  public func required(_ key: String) throws(YAMLError) -> YAMLValue {
+    guard let value = values[key] else { throw place.error("the key \"\(key)\" is missing") }
+    return value
+  }
+
+  /// The value of a key that may be left out.
+  public func optional(_ key: String) -> YAMLValue? { values[key] }
+
+  /// An error at the mapping itself.
+  public func error(_ message: String) -> YAMLError { place.error(message) }
+}
+
+private func editDistance(_ a: String, _ b: String) -> Int {
+  let a = Array(a.utf8)
+  let b = Array(b.utf8.prefix(64))
+  var row = Array(0...b.count)
+  for (i, x) in a.enumerated() {
+    var diagonal = row[0]
+    row[0] = i + 1
+    for (j, y) in b.enumerated() {
+      let above = row[j + 1]
+      row[j + 1] = min(min(above, row[j]) + 1, diagonal + (x == y ? 0 : 1))
+      diagonal = above
+    }
+  }
+  return row[b.count]
+}
