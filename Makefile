@@ -8,8 +8,9 @@ SHELL := /bin/bash
 # The run folder of `make demo`; running it again with the same folder goes on from where it stopped.
 RUN ?= runs/demo
 
-# Tests use public API only. Without this flag `swift test` would build every module a second time, in another way.
-SWIFT_TEST_BUILD := -c release --disable-testable-imports
+# Tests use public API only. Without the first flag `swift test` would build every module once more, in another way, and
+# the next `swift build` again; there are no XCTest cases for it to look for.
+SWIFT_TEST_FLAGS := --disable-testable-imports --disable-xctest
 
 help: ## Print this list
 	@echo "make TARGET, where TARGET is one of:"
@@ -21,15 +22,15 @@ setup: ## Fetch the engines and the demo's data into .deps (does nothing the sec
 build: setup ## Build the program; then ./spaceevo --help
 	swift build -c release
 
-demo: build ## Design, train, export and measure INT8 networks on this machine, in the folder $(RUN)
+demo: build ## Design, train, export and measure INT8 networks on this machine, in runs/demo or RUN=FOLDER
 	./spaceevo run --run "$(RUN)"
 
 lint: ## Check the format of all Swift files, as `make test` does first
 	swift format lint --strict --parallel --recursive Package.swift Sources Tests $(wildcard Benchmarks)
 
 test: setup lint ## Check the format, build everything and run all tests
-	swift build $(SWIFT_TEST_BUILD) --build-tests
-	. scripts/engine-environment.sh && swift test $(SWIFT_TEST_BUILD) --skip-build --disable-xctest
+	swift build -c release --build-tests
+	. scripts/engine-environment.sh && swift test -c release $(SWIFT_TEST_FLAGS) --skip-build
 
 bench: build ## Run the benchmarks
 	. scripts/engine-environment.sh && Benchmarks/run
