@@ -42,7 +42,7 @@ struct TeacherStep {
       context: context, network: "teacher", phase: "float", steps: settings.steps,
       epoch: max(1, settings.steps / 6), batch: settings.batch)
     if try training.isFinished(store) { return store }
-    let progress = context.display.begin("Train the teacher", unit: "steps", total: settings.steps)
+    let progress = try context.display.begin("Train the teacher", unit: "steps", total: settings.steps, alreadyDone: training.stepsDone)
     defer { progress.finish() }
     let optimizer = try context.sgd(store)
     let loop = TrainingLoop(
