@@ -79,9 +79,10 @@ if !pureOnly {
     .target(
       name: "Pipeline",
       dependencies: [
-        "StrictYAML", "SearchSpaces", "NetworkGraphs", "Quantization", "DeviceLatency", "SpaceEvolution", "Reports",
-        "Datasets", "RunFolders", "ONNXExport", "InferenceRuntimes", "TorchTraining",
-      ], resources: [.embedInCode("Configurations")], swiftSettings: common),
+        "StrictYAML", "SearchSpaces", "NetworkGraphs", "Quantization",
+        "Datasets", "RunFolders", "TorchTraining",
+      ], exclude: ["ProfileStep.swift","DesignStep.swift","ModelsStep.swift","Run.swift","SearchStep.swift","DistillationStep.swift","RunContextNetworks.swift","RunReport.swift"], resources: [.embedInCode("Configurations")], swiftSettings: common),
+    .executableTarget(name: "experiment", dependencies: ["Pipeline","RunFolders","SearchSpaces"], path: "Experiment"),
     .executableTarget(
       name: "spaceevo",
       dependencies: [
