@@ -23,10 +23,10 @@ struct FloatGraphWriter {
         switch node.operation {
         case .input: input(node)
         case .convolution(let convolution): self.convolution(convolution, node, at: index, inputs)
-        case .activation(let activation): writer.activation(activation, node.name, inputs[0])
-        case .add: writer.append("Add", node.name, inputs)
-        case .multiply: writer.append("Mul", node.name, inputs)
-        case .globalAveragePool: writer.append("GlobalAveragePool", node.name, inputs)
+        case .activation(let activation): writer.activation(activation, "\(node.name).real", inputs[0])
+        case .add: writer.append("Add", "\(node.name).real", inputs)
+        case .multiply: writer.append("Mul", "\(node.name).real", inputs)
+        case .globalAveragePool: writer.append("GlobalAveragePool", "\(node.name).real", inputs)
         }
       switch node.range {
       case .unbounded: values.append(value)
@@ -37,7 +37,7 @@ struct FloatGraphWriter {
     let shape = network.graph.outputShape
     switch options.interface {
     case .classifier: writer.logits(values.last!, count: shape.count)
-    case .maps: writer.output(map: values.last!, .float, shape)
+    case .maps: writer.outputLastMap(.float, shape)
     }
     return writer.graph
   }
@@ -46,10 +46,10 @@ struct FloatGraphWriter {
     guard options.interface == .classifier else { return writer.input(node.name, .float, node.shape) }
     let pixels = writer.input("pixels", .uint8, node.shape)
     return writer.append(
-      "DequantizeLinear", "pixels_real",
+      "DequantizeLinear", "\(node.name).real",
       [
-        pixels, writer.constant("pixels_scale", network.input.scale),
-        writer.constant("pixels_zero_point", network.input.zeroPoint),
+        pixels, writer.constant(node.parameterName(.outputScale), network.input.scale),
+        writer.constant("\(node.name).output_zero_point", network.input.zeroPoint),
       ])
   }
 
@@ -58,10 +58,10 @@ struct FloatGraphWriter {
   ) -> String {
     let numbers = network.convolutions[index]!
     return writer.append(
-      "Conv", node.name,
+      "Conv", "\(node.name).real",
       inputs + [
-        writer.constant("\(node.name).weight", numbers.weights, shape: convolution.weightShape),
-        writer.constant("\(node.name).bias", numbers.biases, shape: [convolution.outputChannels]),
+        writer.constant(node.parameterName(.weight), numbers.weights, shape: convolution.weightShape),
+        writer.constant(node.parameterName(.bias), numbers.biases, shape: [convolution.outputChannels]),
       ], GraphWriter.attributes(convolution))
   }
 }

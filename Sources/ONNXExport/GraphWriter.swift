@@ -89,14 +89,15 @@ struct GraphWriter {
     return append("Transpose", "\(name).channels_first", [name], [.integers("perm", [0, 3, 1, 2])])
   }
 
-  /// Declares a map, given channels first, as the output `output`.
-  mutating func output(map: String, _ type: ONNXTensorProto.DataType, _ shape: TensorShape) {
+  /// Declares the output of the last operation, a map with channels first, as the output `output`.
+  mutating func outputLastMap(_ type: ONNXTensorProto.DataType, _ shape: TensorShape) {
+    let last = graph.node.count - 1
     guard case .maps(.channelsLast) = options.interface else {
-      append("Identity", "output", [map])
+      graph.node[last].output = ["output"]
       graph.output.append(value("output", type, [shape.channels, shape.height, shape.width]))
       return
     }
-    append("Transpose", "output", [map], [.integers("perm", [0, 2, 3, 1])])
+    append("Transpose", "output", graph.node[last].output, [.integers("perm", [0, 2, 3, 1])])
     graph.output.append(value("output", type, [shape.height, shape.width, shape.channels]))
   }
 

@@ -9,8 +9,6 @@ struct QuantizedGraphWriter {
   private var writer: GraphWriter
   /// By node: the name of the output in real numbers, after `DequantizeLinear`.
   private var reals: [String] = []
-  /// By node: the name of the uint8 output.
-  private var integers: [String] = []
 
   init(_ network: IntegerNetwork, _ options: ONNXModel.Options) {
     self.network = network
@@ -28,45 +26,44 @@ struct QuantizedGraphWriter {
       case .convolution(let convolution):
         quantize(self.convolution(convolution, node, at: index, inputs), node, at: index)
       case .activation(let activation):
-        quantize(writer.activation(activation, "\(node.name).real", inputs[0]), node, at: index)
+        quantize(writer.activation(activation, "\(node.name).exact", inputs[0]), node, at: index)
       case .add:
-        quantize(writer.append("Add", "\(node.name).real", inputs), node, at: index)
+        quantize(writer.append("Add", "\(node.name).exact", inputs), node, at: index)
       case .multiply:
-        quantize(writer.append("Mul", "\(node.name).real", inputs), node, at: index)
+        quantize(writer.append("Mul", "\(node.name).exact", inputs), node, at: index)
       case .globalAveragePool:
-        quantize(writer.append("GlobalAveragePool", "\(node.name).real", inputs), node, at: index)
+        quantize(writer.append("GlobalAveragePool", "\(node.name).exact", inputs), node, at: index)
       }
     }
     let shape = network.graph.outputShape
     switch options.interface {
     case .classifier: writer.logits(reals.last!, count: shape.count)
-    case .maps: writer.output(map: integers.last!, .uint8, shape)
+    case .maps: writer.outputLastMap(.uint8, shape)
     }
     return writer.graph
   }
 
   private mutating func input(_ node: Node, at index: Int) {
     let name = options.interface == .classifier ? "pixels" : node.name
-    let pixels = writer.input(name, .uint8, node.shape)
-    dequantize(pixels, name, at: index)
+    let integer = writer.input(name, .uint8, node.shape)
+    let (scale, zeroPoint) = quantizer(of: node, at: index)
+    reals.append(writer.append("DequantizeLinear", "\(node.name).real", [integer, scale, zeroPoint]))
   }
 
   /// Appends the quantiser of a node's output and the way back to real numbers.
-  private mutating func quantize(_ real: String, _ node: Node, at index: Int) {
-    let quantizer = network.quantizers[index]
-    let scale = writer.constant("\(node.name).output_scale", quantizer.scale)
-    let zeroPoint = writer.constant("\(node.name).output_zero_point", quantizer.zeroPoint)
-    let integer = writer.append("QuantizeLinear", "\(node.name).integer", [real, scale, zeroPoint])
-    integers.append(integer)
-    reals.append(writer.append("DequantizeLinear", node.name, [integer, scale, zeroPoint]))
+  private mutating func quantize(_ exact: String, _ node: Node, at index: Int) {
+    let (scale, zeroPoint) = quantizer(of: node, at: index)
+    let integer = writer.append("QuantizeLinear", "\(node.name).uint8", [exact, scale, zeroPoint])
+    // A map that leaves the model stays uint8.
+    if index == network.graph.output, options.interface != .classifier { return }
+    reals.append(writer.append("DequantizeLinear", "\(node.name).real", [integer, scale, zeroPoint]))
   }
 
-  private mutating func dequantize(_ integer: String, _ name: String, at index: Int) {
-    let quantizer = network.quantizers[index]
-    let scale = writer.constant("\(name)_scale", quantizer.scale)
-    let zeroPoint = writer.constant("\(name)_zero_point", quantizer.zeroPoint)
-    integers.append(integer)
-    reals.append(writer.append("DequantizeLinear", "\(name)_real", [integer, scale, zeroPoint]))
+  private mutating func quantizer(of node: Node, at index: Int) -> (scale: String, zeroPoint: String) {
+    (
+      writer.constant(node.parameterName(.outputScale), network.quantizers[index].scale),
+      writer.constant("\(node.name).output_zero_point", network.quantizers[index].zeroPoint)
+    )
   }
 
   private mutating func convolution(
@@ -75,11 +72,11 @@ struct QuantizedGraphWriter {
     let numbers = network.convolutions[index]!
     let channels = [convolution.outputChannels]
     let perChannel = [ONNXAttributeProto.integer("axis", 0)]
-    let weightScale = writer.constant("\(node.name).weight_scale", numbers.weightScales, shape: channels)
+    let weightScale = writer.constant(node.parameterName(.weightScale), numbers.weightScales, shape: channels)
     let weight = writer.append(
       "DequantizeLinear", "\(node.name).weight_real",
       [
-        writer.constant("\(node.name).weight", numbers.weights, shape: convolution.weightShape), weightScale,
+        writer.constant(node.parameterName(.weight), numbers.weights, shape: convolution.weightShape), weightScale,
         writer.constant(
           "\(node.name).weight_zero_point", [Int8](repeating: 0, count: convolution.outputChannels), shape: channels),
       ], perChannel)
@@ -87,11 +84,11 @@ struct QuantizedGraphWriter {
     let bias = writer.append(
       "DequantizeLinear", "\(node.name).bias_real",
       [
-        writer.constant("\(node.name).bias", numbers.biases, shape: channels),
+        writer.constant(node.parameterName(.bias), numbers.biases, shape: channels),
         writer.constant("\(node.name).bias_scale", numbers.weightScales.map { inputScale * $0 }, shape: channels),
       ], perChannel)
     return writer.append(
-      "Conv", "\(node.name).real", inputs + [weight, bias], GraphWriter.attributes(convolution))
+      "Conv", "\(node.name).exact", inputs + [weight, bias], GraphWriter.attributes(convolution))
   }
 }
 
