@@ -27,6 +27,9 @@ public struct KernelSignature: Hashable, Sendable {
     case last
     /// Both.
     case only
+
+    public var readsPixels: Bool { self == .first || self == .only }
+    public var writesLogits: Bool { self == .last || self == .only }
   }
 
   public var kind: Kind

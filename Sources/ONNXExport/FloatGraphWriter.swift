@@ -35,15 +35,15 @@ struct FloatGraphWriter {
       }
     }
     let shape = network.graph.outputShape
-    switch options.interface {
-    case .classifier: writer.logits(values.last!, count: shape.count)
-    case .maps: writer.outputLastMap(.float, shape)
+    switch options.output {
+    case .logits: writer.logits(values.last!, count: shape.count)
+    case .map: writer.outputLastMap(.float, shape)
     }
     return writer.graph
   }
 
   private mutating func input(_ node: Node) -> String {
-    guard options.interface == .classifier else { return writer.input(node.name, .float, node.shape) }
+    guard options.input == .pixels else { return writer.input(node.name, .float, node.shape) }
     let pixels = writer.input("pixels", .uint8, node.shape)
     return writer.append(
       "DequantizeLinear", "\(node.name).real",

@@ -61,8 +61,10 @@ struct GraphWriter {
   }
 
   private func bytes(_ word: UInt32) -> [UInt8] {
-    [UInt8(truncatingIfNeeded: word), UInt8(truncatingIfNeeded: word >> 8), UInt8(truncatingIfNeeded: word >> 16),
-      UInt8(truncatingIfNeeded: word >> 24)]
+    [
+      UInt8(truncatingIfNeeded: word), UInt8(truncatingIfNeeded: word >> 8), UInt8(truncatingIfNeeded: word >> 16),
+      UInt8(truncatingIfNeeded: word >> 24),
+    ]
   }
 
   private mutating func tensor(
@@ -81,7 +83,7 @@ struct GraphWriter {
 
   /// Declares an input map and returns the name under which the graph reads it, channels first.
   mutating func input(_ name: String, _ type: ONNXTensorProto.DataType, _ shape: TensorShape) -> String {
-    guard case .maps(.channelsLast) = options.interface else {
+    guard options.input == .maps(.channelsLast) else {
       graph.input.append(value(name, type, [shape.channels, shape.height, shape.width]))
       return name
     }
@@ -92,7 +94,7 @@ struct GraphWriter {
   /// Declares the output of the last operation, a map with channels first, as the output `output`.
   mutating func outputLastMap(_ type: ONNXTensorProto.DataType, _ shape: TensorShape) {
     let last = graph.node.count - 1
-    guard case .maps(.channelsLast) = options.interface else {
+    guard options.output == .map(.channelsLast) else {
       graph.node[last].output = ["output"]
       graph.output.append(value("output", type, [shape.channels, shape.height, shape.width]))
       return
@@ -116,11 +118,13 @@ struct GraphWriter {
     var value = ONNXValueInfoProto()
     value.name = name
     value.type.tensorType.elemType = Int32(type.rawValue)
-    value.type.tensorType.shape.dim = [batch] + shape.map { size in
-      var dimension = ONNXTensorShapeProto.Dimension()
-      dimension.dimValue = Int64(size)
-      return dimension
-    }
+    value.type.tensorType.shape.dim =
+      [batch]
+      + shape.map { size in
+        var dimension = ONNXTensorShapeProto.Dimension()
+        dimension.dimValue = Int64(size)
+        return dimension
+      }
     return value
   }
 }

@@ -22,12 +22,19 @@ public enum ONNXModel {
       case fixed(Int)
     }
 
-    public enum Interface: Hashable, Sendable {
-      /// Input `pixels`, uint8 `N x C x H x W`; output `logits`, float `N x classes`.
-      case classifier
-      /// Every input node is an input of the model, and the output is one, in the network's own type: uint8 of integer
-      /// networks, float of float networks. For parts of networks.
+    public enum Input: Hashable, Sendable {
+      /// One input, `pixels`, uint8 `N x C x H x W`.
+      case pixels
+      /// Every input node is an input of the model, in the network's own type: uint8 of integer networks, float of float
+      /// networks. For parts of networks.
       case maps(Layout)
+    }
+
+    public enum Output: Hashable, Sendable {
+      /// Float `N x classes`, called `logits`.
+      case logits
+      /// The last node's map in the network's own type, called `output`.
+      case map(Layout)
     }
 
     /// The order of a map's dimensions in the caller's memory.
@@ -40,15 +47,29 @@ public enum ONNXModel {
     }
 
     public var batch: Batch
-    public var interface: Interface
+    public var input: Input
+    public var output: Output
     /// Key-value pairs that the file carries.
     public var metadata: [String: String]
 
-    public init(batch: Batch = .dynamic, interface: Interface = .classifier, metadata: [String: String] = [:]) {
+    public init(
+      batch: Batch = .dynamic, input: Input = .pixels, output: Output = .logits, metadata: [String: String] = [:]
+    ) {
       self.batch = batch
-      self.interface = interface
+      self.input = input
+      self.output = output
       self.metadata = metadata
     }
+  }
+
+  /// A model that hands one byte through: what a call costs when nothing is computed.
+  public static func emptyModel() throws(ONNXExportError) -> [UInt8] {
+    let options = Options(batch: .fixed(1), input: .maps(.channelsFirst), output: .map(.channelsFirst))
+    let shape = TensorShape(channels: 1, height: 1, width: 1)
+    var writer = GraphWriter(name: "empty", options)
+    writer.append("Identity", "identity", [writer.input("input", .uint8, shape)])
+    writer.outputLastMap(.uint8, shape)
+    return try serialize(writer.graph, options)
   }
 
   /// The INT8 model of an integer network.

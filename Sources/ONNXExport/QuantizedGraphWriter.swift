@@ -36,15 +36,15 @@ struct QuantizedGraphWriter {
       }
     }
     let shape = network.graph.outputShape
-    switch options.interface {
-    case .classifier: writer.logits(reals.last!, count: shape.count)
-    case .maps: writer.outputLastMap(.uint8, shape)
+    switch options.output {
+    case .logits: writer.logits(reals.last!, count: shape.count)
+    case .map: writer.outputLastMap(.uint8, shape)
     }
     return writer.graph
   }
 
   private mutating func input(_ node: Node, at index: Int) {
-    let name = options.interface == .classifier ? "pixels" : node.name
+    let name = options.input == .pixels ? "pixels" : node.name
     let integer = writer.input(name, .uint8, node.shape)
     let (scale, zeroPoint) = quantizer(of: node, at: index)
     reals.append(writer.append("DequantizeLinear", "\(node.name).real", [integer, scale, zeroPoint]))
@@ -55,7 +55,7 @@ struct QuantizedGraphWriter {
     let (scale, zeroPoint) = quantizer(of: node, at: index)
     let integer = writer.append("QuantizeLinear", "\(node.name).uint8", [exact, scale, zeroPoint])
     // A map that leaves the model stays uint8.
-    if index == network.graph.output, options.interface != .classifier { return }
+    if index == network.graph.output, options.output != .logits { return }
     reals.append(writer.append("DequantizeLinear", "\(node.name).real", [integer, scale, zeroPoint]))
   }
 
