@@ -52,7 +52,9 @@ public struct HistogramChart: Chart, Hashable {
       series.count > 1
         ? series.indices.map { .init(name: legendName($0, limits), seriesIndex: $0, style: .line) } : [], width: width)
     let yAxis = Axis("Share of values in each bin", unit: "%", including: [0])
-    var yScale = AxisScale(yAxis, values: shares.joined(), tickGoal: 5)
+    // The labels of constraints stand over the bars.
+    let headroom = limits.isEmpty ? 1 : 1.1
+    var yScale = AxisScale(yAxis, values: shares.joined().map { $0 * headroom }, tickGoal: 5)
     let left = (yScale.ticks.map { TextMetrics.width($0.label, size: 12) }.max() ?? 0) + 12
     let plot = Box(
       x: left, y: legend.height + 22, width: width - left - 16, height: min(max(width * 0.36, 180), 270))
@@ -169,11 +171,11 @@ public struct HistogramChart: Chart, Hashable {
 }
 
 /// Bins of equal width (of equal ratio on a logarithmic axis) over all series together.
-struct HistogramBins {
+package struct HistogramBins {
   /// One more than there are bins, ascending.
-  let edges: [Double]
+  package let edges: [Double]
 
-  init(_ series: [[Double]], axis: Axis) {
+  package init(_ series: [[Double]], axis: Axis) {
     let all = series.joined().sorted()
     guard let first = all.first, let last = all.last else {
       edges = axis.scale == .linear ? [0, 1] : [1, 10]
@@ -201,7 +203,8 @@ struct HistogramBins {
       let start = (lower / step).rounded(.down)
       let end = max((upper / step).rounded(.up), start + 1)
       if start.magnitude < 1e15, end.magnitude < 1e15, end - start < 200 {
-        edges = (0...Int(end - start)).map { (start + Double($0)) * step }
+        // No edge lies where an axis cannot show it.
+        edges = (0...Int(end - start)).map { min(max((start + Double($0)) * step, -1e300), 1e300) }
       }
     }
     if edges.isEmpty {
@@ -221,7 +224,7 @@ struct HistogramBins {
   }
 
   /// The share of values in each bin in percent; the last bin has its upper edge too.
-  func shares(of values: [Double]) -> [Double] {
+  package func shares(of values: [Double]) -> [Double] {
     var counts = [Int](repeating: 0, count: edges.count - 1)
     for value in values {
       var low = 0

@@ -103,7 +103,7 @@ struct PageRenderer {
       Markup.element("tr", [:], table.columns.indices.map { cell(table, row, $0) })
     }
     return .element(
-      "div", ["class": "scroll", "role": "region", "tabindex": "0", "aria-label": "Table \(tables)"],
+      "div", ["class": "scroll tabular", "role": "region", "tabindex": "0", "aria-label": "Table \(tables)"],
       [
         .element(
           "table", [:],

@@ -20,6 +20,7 @@ enum PageStyle {
     .skip{position:absolute;left:-99rem}
     .skip:focus{left:1rem;top:1rem;background:var(--paper);padding:.4rem .7rem;z-index:1}
     .scroll{overflow-x:auto}
+    .tabular{margin:1.5rem 0 1.8rem}
     .scroll:focus-visible,pre:focus-visible,a:focus-visible,summary:focus-visible{outline:2px solid var(--accent);\
     outline-offset:2px}
     figure{margin:2rem 0 2.2rem}
@@ -71,7 +72,7 @@ enum PageStyle {
 
   private static let tables = """
     table{border-collapse:collapse;width:100%;font:.875rem/1.4 var(--sans);font-variant-numeric:tabular-nums lining-nums;\
-    margin:1.6rem 0 1.9rem}
+    margin:0}
     caption{text-align:left;color:var(--muted);line-height:1.5;padding-bottom:.6rem;text-wrap:pretty}
     th,td{text-align:left;vertical-align:baseline;padding:.36rem .55rem;font-weight:400}
     th:first-child,td:first-child{padding-left:.1rem}
