@@ -126,6 +126,9 @@ public struct HistogramChart: Chart, Hashable {
     for limit in limits {
       let place = x.position(limit.value)
       content.append(Shape.line(place, plot.y, place, plot.y + plot.height, class: "rule"))
+    }
+    for limit in limits {
+      let place = x.position(limit.value)
       var text = "≤ \(limit.label)"
       if series.count == 1, let share = share(of: series[0], under: limit) {
         text += ": \(NumberText.percentage(of: share))"
@@ -187,7 +190,7 @@ package struct HistogramBins {
     let size = max(lower.magnitude, upper.magnitude)
     guard upper - lower > size * 1e-9, upper - lower > 1e-290 else {
       let half = isLog ? 0.15 : (size < 1e-280 ? 0.5 : size * 0.05)
-      edges = [lower - half, lower + half].map { isLog ? powerOf10($0) : $0 }
+      edges = Self.showable([lower - half, lower + half].map { isLog ? powerOf10($0) : $0 }, isLog: isLog)
       return
     }
     // Freedman and Diaconis' width, within what the eye can tell apart.
@@ -203,8 +206,7 @@ package struct HistogramBins {
       let start = (lower / step).rounded(.down)
       let end = max((upper / step).rounded(.up), start + 1)
       if start.magnitude < 1e15, end.magnitude < 1e15, end - start < 200 {
-        // No edge lies where an axis cannot show it.
-        edges = (0...Int(end - start)).map { min(max((start + Double($0)) * step, -1e300), 1e300) }
+        edges = (0...Int(end - start)).map { (start + Double($0)) * step }
       }
     }
     if edges.isEmpty {
@@ -216,7 +218,12 @@ package struct HistogramBins {
       edges[0] = min(edges[0], first)
       edges[edges.count - 1] = max(edges[edges.count - 1], last)
     }
-    self.edges = edges
+    self.edges = Self.showable(edges, isLog: isLog)
+  }
+
+  /// No edge lies where an axis cannot show it.
+  private static func showable(_ edges: [Double], isLog: Bool) -> [Double] {
+    edges.map { min(max($0, isLog ? 1e-300 : -1e300), 1e300) }
   }
 
   private static func roundStep(_ rough: Double) -> Double? {

@@ -51,7 +51,7 @@ struct XYLayout {
     let left = (yScale.ticks.map { TextMetrics.width($0.label, size: 12) }.max() ?? 0) + 12
     var plotWidth = width - left - max(gutter, 16)
     if isSquare { plotWidth = min(plotWidth, plotHeight * 1.12) }
-    var xScale = AxisScale(chart.x, values: xs, tickGoal: max(2, Int(plotWidth / 72)))
+    var xScale = AxisScale(chart.x, values: xs, tickGoal: max(2, Int(plotWidth / (isSquare ? 56 : 72))))
     // Long numbers need more room than that: fewer of them, then.
     for goal in [6, 4, 3, 2] {
       let widestTick = xScale.ticks.map { TextMetrics.width($0.label, size: 12) }.max() ?? 0
