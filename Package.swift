@@ -30,6 +30,10 @@ var targets: [Target] = [
   .target(name: "DeviceLatency", dependencies: ["NetworkGraphs", "SearchSpaces"], swiftSettings: pure),
   .target(name: "SpaceEvolution", dependencies: ["SearchSpaces", "NetworkGraphs"], swiftSettings: pure),
   .target(name: "Reports", swiftSettings: pure),
+  // Not a product: `make bench` prints speeds and the figures that they stand for.
+  .executableTarget(
+    name: "spaceevo-benchmarks", dependencies: ["SpaceEvolution", "NetworkGraphs", "SearchSpaces"],
+    path: "Benchmarks", swiftSettings: pure),
   .testTarget(name: "SearchSpacesTests", dependencies: ["SearchSpaces", "StrictYAML"], swiftSettings: common),
   .testTarget(name: "NetworkGraphsTests", dependencies: ["NetworkGraphs", "SearchSpaces"], swiftSettings: common),
   .testTarget(

@@ -87,13 +87,12 @@ public struct BlockDistillation {
   ///   - variance: Of the teacher's channels where it ends, over data and space, `[C]`.
   public func contribution(
     step: Int, store: ParameterStore, parameters: [Tensor], input: Tensor, target: Tensor, variance: Tensor,
-    quantized: Bool
+    precision: Precision
   ) throws -> TrainingLoop.Contribution {
     var sum = GradientSum(count: parameters.count)
     var largestLoss = 0.0
     for (index, substage) in substages(step: step).enumerated() {
-      let output = try GraphExecutor.output(
-        graph(substage), store, input, quantized: quantized, batchNorm: .batch)
+      let output = try store.forward(input, through: graph(substage), precision: precision)
       let loss = try output.noiseToSignalRatio(teacher: target, variance: variance)
       if index == 0 { largestLoss = try loss.item() }
       try sum.add(loss.gradients(of: parameters))

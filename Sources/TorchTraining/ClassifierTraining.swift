@@ -4,13 +4,12 @@ public import NetworkGraphs
 public struct ClassifierTraining {
   public let graph: NetworkGraph
   public let labelSmoothing: Double
-  /// Whether every quantiser is in place.
-  public let quantized: Bool
+  public let precision: Precision
 
-  public init(graph: NetworkGraph, labelSmoothing: Double, quantized: Bool) {
+  public init(graph: NetworkGraph, labelSmoothing: Double, precision: Precision) {
     self.graph = graph
     self.labelSmoothing = labelSmoothing
-    self.quantized = quantized
+    self.precision = precision
   }
 
   /// Gradients of one worker's part of a step.
@@ -21,7 +20,7 @@ public struct ClassifierTraining {
   public func contribution(
     store: ParameterStore, parameters: [Tensor], batch: TrainingBatch, teacher: Tensor? = nil
   ) throws -> TrainingLoop.Contribution {
-    let logits = try GraphExecutor.logits(graph, store, batch.images, quantized: quantized, batchNorm: .batch)
+    let logits = try store.forward(batch.images, through: graph, precision: precision).flattened()
     var loss = try logits.crossEntropy(labels: batch.labels, smoothing: labelSmoothing)
     if let teacher { loss = try (loss + logits.divergence(fromProbabilities: teacher)) * 0.5 }
     var sum = GradientSum(count: parameters.count)

@@ -55,13 +55,13 @@ public struct SupernetTraining {
   ///   - graphs: Of the step's subnets, largest first.
   ///   - parameters: In the optimiser's order.
   public func contribution(
-    graphs: [NetworkGraph], store: ParameterStore, parameters: [Tensor], batch: TrainingBatch, quantized: Bool
+    graphs: [NetworkGraph], store: ParameterStore, parameters: [Tensor], batch: TrainingBatch, precision: Precision
   ) throws -> TrainingLoop.Contribution {
     var sum = GradientSum(count: parameters.count)
     var teacher: Tensor?
     var largestLoss = 0.0
     for graph in graphs {
-      let logits = try GraphExecutor.logits(graph, store, batch.images, quantized: quantized, batchNorm: .batch)
+      let logits = try store.forward(batch.images, through: graph, precision: precision).flattened()
       let loss: Tensor
       if let teacher {
         loss = try logits.adaptiveAlphaDivergence(fromProbabilities: teacher)

@@ -59,12 +59,13 @@ public struct TrainingError: Error, Hashable, Sendable, CustomStringConvertible 
 
 /// Runs optimiser steps whose gradients several workers compute side by side, each on its own part of the batch.
 public struct TrainingLoop {
-  public let pool: WorkerPool
+  /// The workers that share each batch; `nil` to compute on the calling thread.
+  public let pool: WorkerPool?
   public let schedule: CosineSchedule
   /// Joint norm to which gradients are scaled down, or `nil`.
   public let maximumNorm: Double?
 
-  public init(pool: WorkerPool, schedule: CosineSchedule, maximumNorm: Double?) {
+  public init(pool: WorkerPool?, schedule: CosineSchedule, maximumNorm: Double?) {
     self.pool = pool
     self.schedule = schedule
     self.maximumNorm = maximumNorm
@@ -89,17 +90,22 @@ public struct TrainingLoop {
   public func step(
     _ step: Int, optimizer: SGD, contribution: (_ worker: Int) throws -> Contribution
   ) throws -> Double {
-    var parts = [Contribution?](repeating: nil, count: pool.count)
-    try parts.withUnsafeMutableBufferPointer { slots in
-      // Each worker writes to its own slot, and the slots are read when all are through.
-      nonisolated(unsafe) let slots = slots
-      try pool.run { slots[$0] = try contribution($0) }
+    let workers = pool?.count ?? 1
+    var parts = [Contribution?](repeating: nil, count: workers)
+    if let pool {
+      try parts.withUnsafeMutableBufferPointer { slots in
+        // Each worker writes to its own slot, and the slots are read when all are through.
+        nonisolated(unsafe) let slots = slots
+        try pool.run { slots[$0] = try contribution($0) }
+      }
+    } else {
+      parts[0] = try contribution(0)
     }
     var total = GradientSum(count: optimizer.parameters.count)
     var loss = 0.0
     for part in parts {
-      try total.add(part!.gradients.sums, factor: 1 / Double(pool.count))
-      loss += part!.loss / Double(pool.count)
+      try total.add(part!.gradients.sums, factor: 1 / Double(workers))
+      loss += part!.loss / Double(workers)
     }
     let report = try optimizer.step(
       gradients: total.sums, learningRate: schedule(step), maximumNorm: maximumNorm)
