@@ -23,6 +23,14 @@ struct CheckpointedTraining {
   /// Whether there is a checkpoint.
   var isBegun: Bool { FileManager.default.fileExists(atPath: checkpoint.path(percentEncoded: false)) }
 
+  /// Steps that an earlier process finished.
+  var stepsDone: Int {
+    get throws {
+      guard isBegun, let text = try Safetensors(contentsOf: checkpoint).metadata["record"] else { return 0 }
+      return try JSONDecoder().decode(TrainingRecord.self, from: Data(text.utf8)).step
+    }
+  }
+
   /// Whether the training is through; `store` then holds what it ended with.
   func isFinished(_ store: ParameterStore) throws -> Bool {
     guard let state = try read(into: store, velocities: nil) else { return false }
@@ -45,7 +53,6 @@ struct CheckpointedTraining {
       first = state.step
       try context.recordTraining(state)
     }
-    progress?.advance(by: first)
     var losses: [Double] = []
     let workers = loop.pool?.count ?? 1
     for step in first..<max(first, steps) {

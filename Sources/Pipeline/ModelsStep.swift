@@ -28,8 +28,14 @@ struct ModelsStep {
   private func train(_ chosen: [SubnetRecord], _ supernet: ParameterStore) throws -> [IntegerNetwork] {
     let settings = context.configuration.fineTuning
     let hyperspace = context.hyperspace
+    let trainings = chosen.indices.map { index in
+      CheckpointedTraining(
+        context: context, network: "model-\(index + 1)", phase: "integer", steps: settings.steps,
+        epoch: max(1, settings.steps / 3), batch: settings.batch)
+    }
     let progress = context.display.begin(
-      "Train the chosen subnets on their own", unit: "steps", total: chosen.count * settings.steps)
+      "Train the chosen subnets on their own", unit: "steps", total: chosen.count * settings.steps,
+      alreadyDone: try trainings.reduce(0) { $0 + (try $1.stepsDone) })
     defer { progress.finish() }
     var networks = [IntegerNetwork?](repeating: nil, count: chosen.count)
     try networks.withUnsafeMutableBufferPointer { slots in
@@ -40,12 +46,9 @@ struct ModelsStep {
         let graph = try NetworkGraph(chosen[index].subnet, of: space, in: hyperspace)
         let store = try ParameterStore(ParameterLayout([graph]), seed: context.configuration.seed)
         try store.adopt(supernet)
-        let training = CheckpointedTraining(
-          context: context, network: "model-\(index + 1)", phase: "integer", steps: settings.steps,
-          epoch: max(1, settings.steps / 3), batch: settings.batch)
+        let training = trainings[index]
         let evaluator = try context.evaluator(images: 1_000)
-        if settings.steps > 0 {
-          if try !training.isFinished(store) {
+        if settings.steps > 0, try !training.isFinished(store) {
             let optimizer = try context.sgd(store)
             let loop = TrainingLoop(
               pool: nil,
@@ -58,9 +61,6 @@ struct ModelsStep {
             } validate: {
               ["model-\(index + 1)": try evaluator.accuracy(of: graph, store, precision: .quantized)]
             }
-          } else {
-            progress.advance(by: settings.steps)
-          }
         }
         let statistics = try evaluator.statistics(of: graph, store, precision: .quantized)
         slots[index] = try store.integerNetwork(graph, statistics: statistics, pixels: context.data.pixelQuantizer)

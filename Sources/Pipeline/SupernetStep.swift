@@ -42,8 +42,9 @@ struct SupernetStep {
     _ training: CheckpointedTraining, _ supernet: SupernetTraining, _ store: ParameterStore, rate: Double,
     precision: Precision
   ) throws {
-    let progress = context.display.begin(
-      "Train the supernet, \(precision == .quantized ? "INT8" : "float")", unit: "steps", total: training.steps)
+    let progress = try context.display.begin(
+      "Train the supernet, \(precision == .quantized ? "INT8" : "float")", unit: "steps", total: training.steps,
+      alreadyDone: training.stepsDone)
     defer { progress.finish() }
     let optimizer = try context.sgd(store)
     let loop = TrainingLoop(

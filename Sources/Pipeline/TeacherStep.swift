@@ -6,11 +6,9 @@ import TorchTraining
 struct TeacherStep {
   let context: RunContext
 
-  /// The teacher's graph: one block type throughout, with the largest kernel and expansion that the type has.
-  func graph() throws -> NetworkGraph {
-    let teacher = context.configuration.teacher
-    let hyperspace = context.hyperspace
-    guard let type = hyperspace.blockTypes.first(where: { $0.name == teacher.block }) else {
+  /// Refuses a teacher that does not fit the hyperspace, before anything is begun.
+  static func check(_ teacher: RunConfiguration.Teacher, hyperspace: Hyperspace) throws {
+    guard hyperspace.blockTypes.contains(where: { $0.name == teacher.block }) else {
       throw TrainingError(
         "teacher.block: \"\(teacher.block)\" is no block type of hyperspace \(hyperspace.name), which has "
           + hyperspace.blockTypes.map(\.name).joined(separator: ", "))
@@ -19,6 +17,15 @@ struct TeacherStep {
       throw TrainingError(
         "teacher.widths and teacher.depths need one number for each of the \(hyperspace.stages.count) stages of "
           + "hyperspace \(hyperspace.name); they have \(teacher.widths.count) and \(teacher.depths.count)")
+    }
+  }
+
+  /// The teacher's graph: one block type throughout, with the largest kernel and expansion that the type has.
+  func graph() -> NetworkGraph {
+    let teacher = context.configuration.teacher
+    let hyperspace = context.hyperspace
+    guard let type = hyperspace.blockTypes.first(where: { $0.name == teacher.block }) else {
+      preconditionFailure("the configuration was checked")
     }
     let stages = zip(teacher.widths, teacher.depths).map { width, depth in
       [BlockChoice](
@@ -36,13 +43,13 @@ struct TeacherStep {
   /// Trains the teacher, or goes on with it.
   func run() throws -> ParameterStore {
     let settings = context.configuration.teacher
-    let graph = try graph()
+    let graph = graph()
     let store = try ParameterStore(ParameterLayout([graph]), seed: context.seed(for: "teacher"))
     let training = CheckpointedTraining(
       context: context, network: "teacher", phase: "float", steps: settings.steps,
       epoch: max(1, settings.steps / 6), batch: settings.batch)
     if try training.isFinished(store) { return store }
-    let progress = context.display.begin("Train the teacher", unit: "steps", total: settings.steps)
+    let progress = try context.display.begin("Train the teacher", unit: "steps", total: settings.steps, alreadyDone: training.stepsDone)
     defer { progress.finish() }
     let optimizer = try context.sgd(store)
     let loop = TrainingLoop(

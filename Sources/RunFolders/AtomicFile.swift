@@ -54,7 +54,8 @@ public enum AtomicFile {
   }
 
   private static func partialFile(for url: URL) throws -> URL {
-    let partial = url.deletingLastPathComponent().appending(path: "\(partialPrefix)\(url.lastPathComponent)-\(getpid())")
+    let partial = url.deletingLastPathComponent().appending(
+      path: "\(partialPrefix)\(url.lastPathComponent)-\(getpid())")
     unlink(partial.path(percentEncoded: false))
     return partial
   }

@@ -41,17 +41,21 @@ public struct Manifest: Codable, Hashable, Sendable {
     let decoder = JSONDecoder()
     guard let version = try? decoder.decode(Version.self, from: data) else {
       throw RunFolderError(
-        .damaged, "\(shown): not a manifest: a JSON object with the number \"formatVersion\" is expected. "
+        .damaged,
+        "\(shown): not a manifest: a JSON object with the number \"formatVersion\" is expected. "
           + "Put the file back as it was, or start another folder with --run.")
     }
     guard version.formatVersion == currentFormatVersion else {
       throw RunFolderError(
-        .differentRun, "\(shown): the run folder has format version \(version.formatVersion), and this program reads "
-          + "and writes version \(currentFormatVersion). Use the program that made it, or start another folder with --run.")
+        .differentRun,
+        "\(shown): the run folder has format version \(version.formatVersion), and this program reads "
+          + "and writes version \(currentFormatVersion). Use the program that made it, or start another folder with --run."
+      )
     }
     do { return try decoder.decode(Manifest.self, from: data) } catch {
       throw RunFolderError(
-        .damaged, "\(shown): the manifest is damaged: \(error). Put the file back as it was, or start another folder "
+        .damaged,
+        "\(shown): the manifest is damaged: \(error). Put the file back as it was, or start another folder "
           + "with --run.")
     }
   }

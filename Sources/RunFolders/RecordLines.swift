@@ -24,7 +24,8 @@ struct RecordLines<Record: Codable & Sendable>: Sendable {
     for record in records {
       let object: Data
       do { object = try encoder.encode(record) } catch {
-        throw RunFolderError(.invalidRecord, "\(url.relativePath): a \(Record.self) cannot be written as JSON: \(error)")
+        throw RunFolderError(
+          .invalidRecord, "\(url.relativePath): a \(Record.self) cannot be written as JSON: \(error)")
       }
       guard object.first == UInt8(ascii: "{"), object.range(of: Data(#""v":"#.utf8)) == nil else {
         throw RunFolderError(

@@ -46,7 +46,8 @@ public final class RecordLog<Record: Codable & Sendable>: Sendable {
     self.url = url
     file = try OpenFile(url, O_RDWR | O_CREAT | O_APPEND, toDo: "open the record file")
     guard try file.lock() else {
-      throw RunFolderError(.inUse, "\(url.relativePath): another process writes to this record file; wait for it to end.")
+      throw RunFolderError(
+        .inUse, "\(url.relativePath): another process writes to this record file; wait for it to end.")
     }
     lines = RecordLines(url: url, version: version)
     let found = try lines.read(file, each: body)

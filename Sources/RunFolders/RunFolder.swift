@@ -34,7 +34,8 @@ public final class RunFolder: Sendable {
   ///   configuration line or seed that differs; `notARunFolder` if something else is in the folder; `damaged`;
   ///   `inputOutput`, for example a folder that cannot be written to.
   public convenience init(
-    at url: URL, configuration: String, seeds: [String: UInt64] = [:], program: String, libraries: [String: String] = [:],
+    at url: URL, configuration: String, seeds: [String: UInt64] = [:], program: String,
+    libraries: [String: String] = [:],
     machine: Machine = .current()
   ) throws {
     let paths = RunFolderPaths(root: url)
@@ -105,20 +106,24 @@ public final class RunFolder: Sendable {
       throw RunFolderError(
         .notARunFolder, "\(url.relativePath): this is a file, not a folder. Choose another folder with --run.")
     }
-    do { try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true) } catch {
-      throw RunFolderError(
-        .inputOutput,
-        "\(url.relativePath): cannot make the run folder: \(reason(error)). "
-          + "Choose a folder that you may write to with --run.")
-    }
+    let number = makeFolders(url.standardizedFileURL.path(percentEncoded: false))
+    if number != 0 { throw RunFolderError.system("make the run folder", url, number) }
+  }
+
+  /// Makes the folder at an absolute path, and those above it that are missing. Returns the error number, or 0.
+  private static func makeFolders(_ path: String) -> Int32 {
+    if mkdir(path, 0o755) == 0 || errno == EEXIST { return 0 }
+    guard errno == ENOENT, path != "/" else { return errno }
+    let number = makeFolders(URL(filePath: path).deletingLastPathComponent().path(percentEncoded: false))
+    if number != 0 { return number }
+    return mkdir(path, 0o755) == 0 ? 0 : errno
   }
 
   /// A folder without a manifest may hold only what a beginning that was cut short leaves.
   private static func refuseForeignContent(_ paths: RunFolderPaths) throws {
-    let names: [String]
-    do { names = try FileManager.default.contentsOfDirectory(atPath: paths.root.path(percentEncoded: false)) } catch {
-      throw RunFolderError(.inputOutput, "\(paths.root.relativePath): cannot list the folder: \(reason(error)).")
-    }
+    let root = paths.root.path(percentEncoded: false)
+    if access(root, R_OK | X_OK) != 0 { throw RunFolderError.system("list the folder", paths.root, errno) }
+    let names = try FileManager.default.contentsOfDirectory(atPath: root)
     if names.contains(paths.manifest.lastPathComponent) { return }
     let own = Set((paths.folders + [paths.lock, paths.configuration]).map(\.lastPathComponent))
     let foreign = names.filter { !own.contains($0) && !$0.hasPrefix(AtomicFile.partialPrefix) }.sorted()
@@ -136,7 +141,8 @@ public final class RunFolder: Sendable {
   private static func hold(_ paths: RunFolderPaths) throws -> OpenFile {
     let lock = try OpenFile(paths.lock, O_RDWR | O_CREAT, toDo: "write into the run folder")
     guard try lock.lock() else {
-      let holder = try String(decoding: lock.read(upTo: 32), as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
+      let holder = try String(decoding: lock.read(upTo: 32), as: UTF8.self).trimmingCharacters(
+        in: .whitespacesAndNewlines)
       throw RunFolderError(
         .inUse,
         "\(paths.root.relativePath): another process (pid \(holder.isEmpty ? "not known" : holder)) works in this run "
@@ -193,10 +199,4 @@ public final class RunFolder: Sendable {
   }
 
   private static func quoted(_ line: String?) -> String { line.map { "\"\($0)\"" } ?? "nothing" }
-
-  private static func reason(_ error: any Error) -> String {
-    let cause = (error as NSError).userInfo[NSUnderlyingErrorKey] as? NSError
-    guard let cause, cause.domain == NSPOSIXErrorDomain else { return error.localizedDescription }
-    return String(cString: strerror(Int32(cause.code)))
-  }
 }

@@ -35,7 +35,8 @@ import Testing
     let path = folder.url.appending(path: "samples.jsonl").path
     let acknowledged = folder.url.appending(path: "acknowledged").path
     for round in 0..<6 {
-      await #expect(processExitsWith: .signal(SIGKILL)) { [path = path as String, acknowledged = acknowledged as String] in
+      await #expect(processExitsWith: .signal(SIGKILL)) {
+        [path = path as String, acknowledged = acknowledged as String] in
         let log = try RecordLog<Sample>(at: URL(filePath: path))
         let told = open(acknowledged, O_WRONLY | O_CREAT, 0o644)
         Thread.detachNewThread {
@@ -59,7 +60,8 @@ import Testing
   func fullDisk() async throws {
     let folder = try TemporaryFolder()
     let path = folder.url.path
-    let result = await #expect(processExitsWith: .success, observing: [\.standardOutputContent]) { [path = path as String] in
+    let result = await #expect(processExitsWith: .success, observing: [\.standardOutputContent]) {
+      [path = path as String] in
       Interruption.install()
       let file = URL(filePath: path).appending(path: "samples.jsonl")
       let log = try RecordLog<Sample>(at: file)
@@ -112,7 +114,8 @@ import Testing
     let path = folder.url.appending(path: "run").path
     var held: RunFolder? = try RunFolder(at: URL(filePath: path), configuration: "seed: 1\n", program: "test 1")
     #expect(held?.isNew == true)
-    let result = await #expect(processExitsWith: .success, observing: [\.standardOutputContent]) { [path = path as String] in
+    let result = await #expect(processExitsWith: .success, observing: [\.standardOutputContent]) {
+      [path = path as String] in
       let error = refusal {
         _ = try RunFolder(at: URL(filePath: path), configuration: "seed: 1\n", program: "test 1")
       }
@@ -137,7 +140,8 @@ import Testing
       for moment in ["before-write", "write", "after-write"] {
         let folder = try TemporaryFolder()
         let path = folder.url.appending(path: "run").path
-        await #expect(processExitsWith: .signal(SIGKILL)) { [path = path as String, moment = moment as String, number = number as Int] in
+        await #expect(processExitsWith: .signal(SIGKILL)) {
+          [path = path as String, moment = moment as String, number = number as Int] in
           setenv("SPACEEVO_FAULT", "\(moment):\(number)", 1)
           _ = try RunFolder(at: URL(filePath: path), configuration: "seed: 1\n", program: "test 1")
         }

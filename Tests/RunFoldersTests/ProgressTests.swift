@@ -44,7 +44,7 @@ import Testing
     step.advance(by: 10, detail: "1 busy round")
     #expect(
       stage.lines == [
-        "Measure: 900 of 1000 kernels", "Measure: 910 of 1000 kernels, 30.0 kernels/min, 3 min left, 1 busy round",
+        "Measure: 900 of 1000 kernels", "Measure: 910 of 1000 kernels, 30 kernels/min, 3 min left, 1 busy round",
       ])
   }
 
@@ -93,7 +93,8 @@ import Testing
   @Test(
     "The remaining time is said as a person says it",
     arguments: [
-      (1.0, "1 s left"), (59.4, "59 s left"), (59.6, "1 min left"), (80, "1 min 20 s left"), (3_599, "59 min 59 s left"),
+      (1.0, "1 s left"), (59.4, "59 s left"), (59.6, "1 min left"), (80, "1 min 20 s left"),
+      (3_599, "59 min 59 s left"),
       (3_600, "1 h left"), (7_500, "2 h 5 min left"), (1e12, "a very long time left"),
     ])
   func remaining(seconds: Double, text: String) throws {

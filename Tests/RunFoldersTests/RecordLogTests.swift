@@ -13,10 +13,11 @@ import Testing
 
   @Test("Records come back in order, with every bit, after the log is opened again")
   func roundTrip() throws {
-    let written = (0..<500).map(Sample.numbered) + [
-      Sample(key: "", loss: .infinity, blocks: []), Sample(key: "", loss: -.infinity, blocks: []),
-      Sample(key: "", loss: 0.1 + 0.2, blocks: [.max, .min]), Sample(key: "", loss: 5e-324, blocks: []),
-    ]
+    let written =
+      (0..<500).map(Sample.numbered) + [
+        Sample(key: "", loss: .infinity, blocks: []), Sample(key: "", loss: -.infinity, blocks: []),
+        Sample(key: "", loss: 0.1 + 0.2, blocks: [.max, .min]), Sample(key: "", loss: .leastNonzeroMagnitude, blocks: []),
+      ]
     do {
       let log = try RecordLog<Sample>(at: file)
       for sample in written[..<250] { try log.append(sample) }
@@ -34,7 +35,8 @@ import Testing
   func lineFormat() throws {
     let log = try RecordLog<Sample>(at: file, version: 3)
     try log.append(Sample(key: "a/b", loss: 0.5, blocks: [1, 2]))
-    #expect(try String(contentsOf: file, encoding: .utf8) == "{\"v\":3,\"blocks\":[1,2],\"key\":\"a/b\",\"loss\":0.5}\n")
+    #expect(
+      try String(contentsOf: file, encoding: .utf8) == "{\"v\":3,\"blocks\":[1,2],\"key\":\"a/b\",\"loss\":0.5}\n")
   }
 
   @Test("Cut at any byte of its last line, a log opens with the records before it and goes on")

@@ -79,14 +79,15 @@ import Testing
     "Another configuration is refused with the first key that differs, and changes nothing",
     arguments: [
       ("  epochs: 4", "  epochs: 5", "train.epochs (line 6): \"epochs: 4\" then, \"epochs: 5\" now"),
-      ("    - second: 2\n", "", "train.rates.first (line 9): \"- second: 2\" then, \"\" now"),
+      ("    - second: 2\n", "", "train.rates.second (line 9): \"- second: 2\" then, \"\" now"),
       ("padTo: 32", "padTo: 28", "data.padTo (line 4)"), ("data:", "source:", "data (line 1)"),
       ("# pixels", "# points", "(line 3)"),
     ])
   func otherConfiguration(change: (old: String, new: String, shown: String)) throws {
     do { _ = try open() }
     let before = try contents()
-    let error = try #require(refusal { _ = try open(configuration.replacingOccurrences(of: change.old, with: change.new)) })
+    let error = try #require(
+      refusal { _ = try open(configuration.replacingOccurrences(of: change.old, with: change.new)) })
     #expect(error.code == .differentRun)
     #expect(error.description.contains(change.shown), "\(error)")
     #expect(error.description.contains("start another folder with --run"))
@@ -115,7 +116,8 @@ import Testing
     #expect(try contents() == before)
   }
 
-  @Test("A damaged manifest is named", arguments: ["", "{", "[]", "{\"formatVersion\": 1}", "{\"formatVersion\": \"1\"}"])
+  @Test(
+    "A damaged manifest is named", arguments: ["", "{", "[]", "{\"formatVersion\": 1}", "{\"formatVersion\": \"1\"}"])
   func damagedManifest(text: String) throws {
     do { _ = try open() }
     try Data(text.utf8).write(to: url.appending(path: "manifest.json"))
@@ -147,7 +149,8 @@ import Testing
     #expect(notices.contains("the run was begun with onnxruntime none, this is 1.32"))
     var machine = Machine.current()
     machine.processor = "abacus"
-    let moved = try RunFolder(existing: url, program: "spaceevo 0.1.0", libraries: ["libtorch": "2.13.0"], machine: machine)
+    let moved = try RunFolder(
+      existing: url, program: "spaceevo 0.1.0", libraries: ["libtorch": "2.13.0"], machine: machine)
     #expect(moved.notices.count == 1)
     #expect(moved.notices.first?.contains("abacus") == true)
   }
@@ -155,7 +158,8 @@ import Testing
   @Test("Leftovers of a crash are removed and told")
   func leftovers() throws {
     do { _ = try open() }
-    for path in [".partial-manifest.json-1", "checkpoints/.partial-teacher.safetensors-77", "models/.partial-a.onnx-2"] {
+    for path in [".partial-manifest.json-1", "checkpoints/.partial-teacher.safetensors-77", "models/.partial-a.onnx-2"]
+    {
       try Data("half".utf8).write(to: url.appending(path: path))
     }
     let run = try open()
@@ -184,9 +188,13 @@ import Testing
     try Data("text".utf8).write(to: file)
     let isFile = try #require(refusal { _ = try RunFolder(at: file, configuration: "", program: "p") })
     #expect(isFile.description.contains("file: this is a file, not a folder"))
-    let below = try #require(refusal { _ = try RunFolder(at: file.appending(path: "run"), configuration: "", program: "p") })
+    let below = try #require(
+      refusal { _ = try RunFolder(at: file.appending(path: "run"), configuration: "", program: "p") })
     #expect(below.code == .inputOutput)
     #expect(below.description.contains("cannot make the run folder: Not a directory"))
+    // No folder can be made in /proc, not even by root.
+    let unwritable = refusal { _ = try RunFolder(at: URL(filePath: "/proc/none/run"), configuration: "", program: "p") }
+    #expect(unwritable?.description.contains("/proc/none/run: cannot make the run folder: ") == true)
     let none = try #require(refusal { _ = try RunFolder(existing: url, program: "p") })
     #expect(none.code == .notARunFolder)
     #expect(!FileManager.default.fileExists(atPath: url.path))
