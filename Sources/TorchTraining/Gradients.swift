@@ -1,5 +1,4 @@
 internal import CTorch
-internal import Dispatch
 
 extension Tensor {
   /// The derivatives of this scalar with respect to leaves, nil where it does not depend on one.
@@ -38,38 +37,4 @@ public enum Torch {
   /// the system in between cost a third of the time. To be called once, before the first tensor; no effect outside
   /// glibc.
   public static func keepFreedMemory() { ct_keep_freed_memory() }
-}
-
-/// Runs `body(0)`, ..., `body(count - 1)` on several threads at once, each with one thread per operation, and returns the
-/// results in order.
-///
-/// `body` may read tensors that others read, record graphs on shared parameters and take their gradients. It must not
-/// write to a shared tensor. The first failure, in order of index, is thrown after all have ended.
-public func concurrently<Result>(
-  _ count: Int, _ body: (Int) throws(TorchError) -> Result
-) throws(TorchError) -> [Result] {
-  let threads = Torch.threads
-  var outcomes = [Swift.Result<Result, TorchError>?](repeating: nil, count: count)
-  outcomes.withUnsafeMutableBufferPointer { slots in
-    withoutActuallyEscaping(body) { body in
-      // Each slot is written by one thread, and read when all have ended; what `body` may touch is documented above.
-      nonisolated(unsafe) let slots = slots
-      nonisolated(unsafe) let body = body
-      DispatchQueue.concurrentPerform(iterations: count) { index in
-        do throws(TorchError) {
-          try Torch.setThreads(1)
-          slots[index] = .success(try body(index))
-        } catch {
-          slots[index] = .failure(error)
-        }
-      }
-    }
-  }
-  try Torch.setThreads(threads)
-  var results: [Result] = []
-  for outcome in outcomes {
-    guard let outcome else { throw TorchError("a concurrent computation ended without a result") }
-    results.append(try outcome.get())
-  }
-  return results
 }

@@ -117,6 +117,22 @@ extension ParameterStore {
     }
   }
 
+  /// The same for Adam, whose steps are as long as the learning rate whatever the gradients' size: the rates of scales
+  /// are multiplied by their present size (those of offsets by 16 of their steps), so that a rate means a share of the
+  /// scale. To be called when the quantisers are calibrated; the factor of one that is not is 0.
+  public func adamSettings(_ names: [String], weightDecay: Double) throws(TorchError) -> [ParameterSettings] {
+    var result = settings(names, weightDecay: weightDecay)
+    for (index, name) in names.enumerated() {
+      let role = layout.entries[name]?.role
+      guard let role, role.isOfQuantizer else { continue }
+      let scales = role == .outputOffset ? name.replacingSuffix("_offset", by: "_scale") : name
+      let values = try tensor(scales).floats().map { Double($0.magnitude) }
+      let size = values.reduce(0, +) / Double(max(1, values.count))
+      result[index].learningRateFactor = size.isFinite ? size * (role == .outputOffset ? 16 : 1) : 0
+    }
+    return result
+  }
+
   /// The parameters, for a file. Several stores, or an optimiser's state, can share one under different prefixes.
   public func stored(prefix: String = "") throws(TorchError) -> [String: StoredTensor] {
     try TorchTraining.stored(layout.names, try tensors(layout.names), prefix: prefix)

@@ -12,8 +12,8 @@ internal import CTorch
 /// | logits | `[N, K]`: image, class |
 ///
 /// Elements are 32-bit floats unless a comment says otherwise. A tensor is a handle: `let b = a` shares the elements, and
-/// ``copy()`` does not. It is not `Sendable`; ``concurrently(_:_:)`` is the way to compute with shared tensors on
-/// several threads.
+/// ``copy()`` does not. It is not `Sendable`; a ``WorkerPool`` is the way to compute with shared tensors on several
+/// threads, which is safe as long as none of them writes to one.
 public final class Tensor {
   let handle: OpaquePointer
 
