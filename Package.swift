@@ -79,10 +79,9 @@ if !pureOnly {
     .target(
       name: "Pipeline",
       dependencies: [
-        "StrictYAML", "SearchSpaces", "NetworkGraphs", "Quantization",
-        "Datasets", "RunFolders", "TorchTraining",
-      ], exclude: ["ProfileStep.swift","DesignStep.swift","ModelsStep.swift","Run.swift","SearchStep.swift","DistillationStep.swift","RunContextNetworks.swift","RunReport.swift"], resources: [.embedInCode("Configurations")], swiftSettings: common),
-    .executableTarget(name: "experiment", dependencies: ["Pipeline","RunFolders","SearchSpaces"], path: "Experiment"),
+        "StrictYAML", "SearchSpaces", "NetworkGraphs", "Quantization", "DeviceLatency", "SpaceEvolution", "Reports",
+        "Datasets", "RunFolders", "ONNXExport", "InferenceRuntimes", "TorchTraining",
+      ], resources: [.embedInCode("Configurations")], swiftSettings: common),
     .executableTarget(
       name: "spaceevo",
       dependencies: [
@@ -102,7 +101,7 @@ if !pureOnly {
     .testTarget(
       name: "PipelineTests",
       dependencies: [
-        "Pipeline", "RunFolders", "SearchSpaces", "NetworkGraphs", "Quantization", "Datasets", "TorchTraining",
+        "Pipeline", "StrictYAML", "RunFolders", "SearchSpaces", "NetworkGraphs", "Quantization", "Datasets", "TorchTraining",
         "ONNXExport", "InferenceRuntimes", "DeviceLatency", "SpaceEvolution",
       ], swiftSettings: common),
   ]

@@ -32,26 +32,27 @@ struct DesignStep {
       "Evolve the search space", unit: "spaces", total: min(settings.spaces, hyperspace.spaceCount),
       alreadyDone: scores.count)
     defer { progress.finish() }
-    let known = scores
-    var pending: [SpaceRecord] = []
     let evolution = AgingEvolution(
       hyperspace: hyperspace,
       settings: .init(
         population: settings.population, tournament: settings.tournament, evaluations: settings.spaces),
       seed: context.seed(for: "evolution"))
-    try evolution.run { space in
-      if let score = known[space] { return score }
+    // What an interrupted evolution scored, it need not score again; the path is the same.
+    var pending: [SpaceRecord] = []
+    try evolution.run { spaces in
       try Interruption.check()
-      let score = scorer.score(space).score
-      pending.append(SpaceRecord(space: space, score: score))
-      // A generation at a time: a flush to the disk takes longer than a score.
+      let missing = spaces.filter { scores[$0] == nil }
+      for score in scorer.scores(missing, threads: context.configuration.jobs) {
+        scores[score.space] = score.score
+        pending.append(SpaceRecord(space: score.space, score: score.score))
+      }
+      // A flush to the disk takes longer than a score.
       if pending.count >= 100 {
         try log.append(contentsOf: pending)
         pending = []
       }
-      scores[space] = score
-      progress.advance()
-      return score
+      progress.advance(by: missing.count)
+      return spaces.map { scores[$0]! }
     }
     try log.append(contentsOf: pending)
 

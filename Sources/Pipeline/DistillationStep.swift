@@ -16,6 +16,13 @@ struct DistillationStep {
     var stage: Int
     var block: Int
     var distillation: BlockDistillation
+
+    /// MACs of the largest sub-stage.
+    var cost: Int {
+      distillation.graph(
+        .init(inputWidth: distillation.inputWidths.last!, blocks: distillation.stage.largestBlocks)
+      ).cost.macs
+    }
   }
 
   /// The teacher's maps for the distillation images and for the images that judge.
@@ -32,7 +39,7 @@ struct DistillationStep {
     let hyperspace = context.hyperspace
     let log = try context.folder.records("blocks", of: BlockRecord.self)
     let done = try RecordLog<BlockRecord>.all(context.folder.paths.recordFile("blocks"))
-    let jobs = try jobs(teacher: graph).filter { job in
+    let jobs = jobs(teacher: graph).filter { job in
       !done.contains { $0.stage == hyperspace.stages[job.stage].name && $0.block == hyperspace.blockTypes[job.block].name }
     }
     guard !jobs.isEmpty else { return }
@@ -72,13 +79,13 @@ struct DistillationStep {
       }
     }
     // The costly ones first, so that the last to finish is a short one.
-    return jobs.sorted { $0.cost > $1.cost }
+    return jobs.sorted { (a: Job, b: Job) in a.cost > b.cost }
   }
 
   private func maps(_ graph: NetworkGraph, _ store: ParameterStore) throws -> Maps {
     let settings = context.configuration.distillation
     let statistics = try context.evaluator(images: 1_000).statistics(of: graph, store, precision: .float)
-    let images = context.data.trainingSample(settings.images + 2 * settings.evaluationImages, stream: "distillation")
+    let images = try context.data.trainingSample(settings.images + 2 * settings.evaluationImages, stream: "distillation")
     func maps(_ indices: ArraySlice<Int>) throws -> [Tensor] {
       var parts: [[Tensor]] = graph.stageOutputs.dropLast().map { _ in [] }
       for chunk in indices.chunks(of: 256) {
@@ -218,13 +225,5 @@ struct DistillationStep {
       }
       try context.writeTable(rows, stage: job.stage, block: job.block, window: window, device: "\(predictor.device)")
     }
-  }
-}
-
-extension DistillationStep.Job {
-  fileprivate var cost: Int {
-    distillation.graph(
-      .init(inputWidth: distillation.inputWidths.last!, blocks: distillation.stage.largestBlocks)
-    ).cost.macs
   }
 }

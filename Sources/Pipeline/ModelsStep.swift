@@ -89,7 +89,7 @@ struct ModelsStep {
       try AtomicFile.write(Data(bytes), to: url)
       // From the disk: what is reported is what the file does.
       let file = [UInt8](try Data(contentsOf: url))
-      let evaluation = try OnnxRuntimeSession(file).evaluate(images: test.pixels, labels: test.labels.map(Int.init))
+      let evaluation = try OnnxRuntimeSession(file).evaluate(test.pixels, labels: test.labels)
       let timing = try measure(file, name: name, with: meter)
       let record = ModelRecord(
         file: name, subnet: chosen[index].subnet, predictedMilliseconds: predictor.milliseconds(of: network.graph),

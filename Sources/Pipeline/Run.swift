@@ -1,9 +1,9 @@
 public import Foundation
 import DeviceLatency
 import NetworkGraphs
-public import Reports
-public import RunFolders
-public import SearchSpaces
+import Reports
+import RunFolders
+import SearchSpaces
 import SpaceEvolution
 import StrictYAML
 import TorchTraining

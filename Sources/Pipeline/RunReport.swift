@@ -30,12 +30,14 @@ struct RunReport {
     self.manifest = manifest
     self.configuration = configuration
     self.hyperspace = hyperspace
-    models = try all("models").sorted { (a: ModelRecord, b) in a.measuredMilliseconds < b.measuredMilliseconds }
+    let models: [ModelRecord] = try all("models")
+    self.models = models.sorted { $0.measuredMilliseconds < $1.measuredMilliseconds }
     subnets = try all("subnets")
     training = try all("training")
     blocks = try all("blocks")
     spaces = try all("spaces")
-    design = try all("design").last
+    let designs: [DesignRecord] = try all("design")
+    design = designs.last
     networks = try all("networks")
     steps = try all("steps")
   }
@@ -106,56 +108,53 @@ struct RunReport {
   private var spaceSection: ReportPage.Section {
     guard let design, let first = design.best.first else { return .init("The search space", []) }
     let constraints = design.constraintsMilliseconds.map { NumberText.significant($0) }.joined(separator: ", ")
+    let candidates = NumberText.count(design.candidates)
+    let evaluated = NumberText.count(design.evaluated)
+    let text = """
+      Of \(candidates) candidate spaces, \(evaluated) were scored: the Q-T score is the quantised quality of a space's best \
+      subnets under a latency, here summed over \(constraints) ms. The best is `\(first.space.encoding)`.
+      """
     var blocks: [ReportPage.Block] = [
-      .paragraph(
-        "Of \(NumberText.count(design.candidates)) candidate spaces, \(NumberText.count(design.evaluated)) were scored: "
-          + "the Q-T score is the quantised quality of a space's best subnets under a latency, here summed over "
-          + "\(constraints) ms. The best is `\(first.space.encoding)`."),
+      .paragraph(text),
       .figure(
         stageDiagram(design),
         caption: "The best spaces, stage by stage: block type and the window of widths (channels) that stays elastic."),
     ]
-    if spaces.count > 1 {
-      var best = -Double.infinity
-      let points = spaces.enumerated().map { XYChart.Point(x: Double($0 + 1), y: $1.score) }
-      let leader = spaces.enumerated().compactMap { index, record -> XYChart.Point? in
-        guard record.score > best else { return nil }
-        best = record.score
-        return .init(x: Double(index + 1), y: record.score)
-      }
-      let thinned = points.count > 1_500 ? points.enumerated().filter { $0 % (points.count / 1_500 + 1) == 0 }.map(\.1) : points
-      blocks.append(
-        .figure(
-          XYChart(
-            "Aging evolution", x: Axis("Spaces scored"), y: Axis("Q-T score"),
-            series: [
-              .init("Scored", style: .points, points: thinned), .init("Best so far", style: .front, points: leader),
-            ]), caption: "Q-T score of each space that was scored, in order."))
-    }
-    if !self.blocks.isEmpty {
-      let stages = hyperspace.searchedStages.map(\.name)
-      blocks.append(
-        .details(
-          "Losses of the distilled stages",
-          [
-            .table(
-              Table(
-                caption: "Noise-to-signal ratio of each stage's largest sub-stage against the teacher, as integers "
-                  + "(as floats before that).",
-                columns: [Column("Block type")] + stages.map { .number($0) },
-                rows: hyperspace.blockTypes.map { type in
-                  [Table.Cell(type.name)]
-                    + stages.map { stage in
-                      let record = self.blocks.first { $0.stage == stage && $0.block == type.name }
-                      return Table.Cell(
-                        record.map {
-                          "\(NumberText.significant($0.integerLoss)) (\(NumberText.significant($0.floatLoss)))"
-                        } ?? "")
-                    }
-                }))
-          ]))
-    }
+    if spaces.count > 1 { blocks.append(evolutionFigure) }
+    if !self.blocks.isEmpty { blocks.append(.details("Losses of the distilled stages", [.table(lossTable)])) }
     return .init("The search space", blocks)
+  }
+
+  private var evolutionFigure: ReportPage.Block {
+    var points: [XYChart.Point] = []
+    var leader: [XYChart.Point] = []
+    // More points than can be told apart make a page heavy.
+    let step = spaces.count / 1_500 + 1
+    for (index, record) in spaces.enumerated() {
+      let point = XYChart.Point(x: Double(index + 1), y: record.score)
+      if index % step == 0 { points.append(point) }
+      if record.score > leader.last?.y ?? -.infinity { leader.append(point) }
+    }
+    let chart = XYChart(
+      "Aging evolution", x: Axis("Spaces scored"), y: Axis("Q-T score"),
+      series: [.init("Scored", style: .points, points: points), .init("Best so far", style: .front, points: leader)])
+    return .figure(chart, caption: "Q-T score of the spaces that were scored, in order.")
+  }
+
+  private var lossTable: Table {
+    let stages = hyperspace.searchedStages.map(\.name)
+    let rows = hyperspace.blockTypes.map { type in
+      [Table.Cell(type.name)]
+        + stages.map { stage in
+          guard let record = blocks.first(where: { $0.stage == stage && $0.block == type.name }) else { return "" }
+          let float = NumberText.significant(record.floatLoss)
+          return Table.Cell("\(NumberText.significant(record.integerLoss)) (\(float))")
+        }
+    }
+    return Table(
+      caption: "Noise-to-signal ratio of each stage's largest sub-stage against the teacher, as integers (as floats "
+        + "before that).",
+      columns: [Column("Block type")] + stages.map { .number($0) }, rows: rows)
   }
 
   private func stageDiagram(_ design: DesignRecord) -> StageDiagram {
@@ -174,14 +173,16 @@ struct RunReport {
 
   private var searchSection: ReportPage.Section {
     guard !subnets.isEmpty else { return .init("The search of the subnets", []) }
+    let text = """
+      \(NumberText.count(subnets.count)) subnets of the supernet were evaluated as integers on \
+      \(NumberText.count(configuration.search.images)) validation images, which no training saw. The chosen ones were then \
+      trained on their own for \(NumberText.count(configuration.fineTuning.steps)) steps; the gain of that is in the table, \
+      apart.
+      """
     return .init(
       "The search of the subnets",
       [
-        .paragraph(
-          "\(NumberText.count(subnets.count)) subnets of the supernet were evaluated as integers on "
-            + "\(NumberText.count(configuration.search.images)) validation images, which no training saw. The chosen ones were "
-            + "then trained on their own for \(NumberText.count(configuration.fineTuning.steps)) steps; the gain of that is in "
-            + "the table, apart."),
+        .paragraph(text),
         .figure(
           XYChart(
             "Subnets of the supernet", x: Axis("Predicted INT8 latency", unit: "ms", scale: .logarithmic),

@@ -84,7 +84,7 @@ struct EvaluateCommand: ParsableCommand {
     let test = try Program.testImages(data, folder: folder, size: session.inputs.first?.shape.last ?? nil)
     let progress = ProgressDisplay(isQuiet: output.quiet).begin("Evaluate", unit: "images", total: test.count)
     var done = 0
-    let evaluation = try session.evaluate(images: test.pixels, labels: test.labels.map(Int.init)) {
+    let evaluation = try session.evaluate(test.pixels, labels: test.labels) {
       progress.advance(by: $0 - done)
       done = $0
     }

@@ -1,4 +1,0 @@
-import ArgumentParser
-import Foundation
-import SearchSpaces
-import SpaceEvolution

@@ -17,7 +17,7 @@ import Testing
       #expect(model.images == 10_000)
       let file = folder.appending(path: "run/models/\(model.file)")
       let session = try OnnxRuntimeSession([UInt8](Data(contentsOf: file)))
-      let evaluation = try session.evaluate(images: test.pixels, labels: test.labels.map(Int.init))
+      let evaluation = try session.evaluate(test.pixels, labels: test.labels)
       #expect(evaluation.correct == model.correct)
       // 40 steps are few, but a trained network is no guess.
       #expect(model.accuracy > 0.3)
