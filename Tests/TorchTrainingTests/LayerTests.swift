@@ -29,7 +29,8 @@ private func close(_ a: [Float], _ b: [Float], _ tolerance: Float = 1e-5) -> Boo
     // Channel 0 holds 1, 3, 0, 0 and channel 1 holds 5, 7, 2, 2.
     #expect(close(try result.mean.floats(), [1, 4]))
     #expect(close(try result.variance.floats(), [1.5, 4.5]))
-    let expected: [Float] = [0, 4 / 1.5.squareRoot(), 1 / 4.5.squareRoot() + 10, 3 / 4.5.squareRoot() + 10]
+    let first = Float(1.5).squareRoot(), second = Float(4.5).squareRoot()
+    let expected: [Float] = [0, 4 / first, 1 / second + 10, 3 / second + 10]
     #expect(close(Array(try result.output.floats().prefix(4)), expected))
     let again = try x.batchNormalized(
       gamma: gamma, beta: beta, mean: result.mean, variance: result.variance, epsilon: 0)
