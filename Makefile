@@ -33,6 +33,7 @@ test: setup lint ## Check the format, build everything and run all tests
 	. scripts/engine-environment.sh && swift test -c release $(SWIFT_TEST_FLAGS) --skip-build
 
 bench: build ## Run the benchmarks
+	@test -x Benchmarks/run || { echo "make bench: this checkout has no Benchmarks/run" >&2; exit 1; }
 	. scripts/engine-environment.sh && Benchmarks/run
 
 clean: ## Remove what was built; `rm -rf .deps` removes what was fetched

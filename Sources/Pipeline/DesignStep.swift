@@ -22,8 +22,8 @@ struct DesignStep {
     let fixed = fixedMilliseconds()
     let constraints = try constraints()
     let scorer = try QTScorer(
-      tables: tables, constraints: constraints,
-      settings: .init(fraction: settings.fraction, exponent: settings.exponent),
+      tables: tables, constraints: constraints.map(LatencyConstraint.init),
+      parameters: .init(fraction: settings.fraction, exponent: settings.exponent),
       fixedLatency: Dictionary(uniqueKeysWithValues: hyperspace.resolutions.map { ($0, fixed) }))
 
     var scores: [SearchSpace: Double] = [:]
@@ -67,11 +67,9 @@ struct DesignStep {
 
   /// Stem and head of a network, mean over the widths that the last stage can hand over.
   private func fixedMilliseconds() -> Double {
-    let hyperspace = context.hyperspace
     let latencies = context.randomSubnets(64, stream: "fixed-latency").map { space, subnet in
-      predictor.predict(context.graph(subnet, of: space)) - context.stageMilliseconds(subnet, of: space, predictor)
+      predictor.prediction(of: context.graph(subnet, of: space)).fixedMilliseconds
     }
-    _ = hyperspace
     return latencies.reduce(0, +) / Double(latencies.count)
   }
 
@@ -80,7 +78,7 @@ struct DesignStep {
   /// - Throws: `TrainingError` where no subnet can meet one, with the fastest there is.
   private func constraints() throws -> [Double] {
     let latencies = context.randomSubnets(1_000, stream: "constraints").map { space, subnet in
-      predictor.predict(context.graph(subnet, of: space))
+      predictor.milliseconds(of: context.graph(subnet, of: space))
     }.sorted()
     switch context.configuration.constraints {
     case .quantiles(let shares):

@@ -214,9 +214,9 @@ struct DistillationStep {
           StageRow(
             blocks: substage.blocks, input: shape, resolution: context.hyperspace.resolutions.last!, loss: loss,
             megaMACs: Double(alone.cost.macs) / 1e6, megaParameters: Double(alone.cost.parameters) / 1e6,
-            latencyMilliseconds: predictor.predictStage(alone)))
+            latencyMilliseconds: predictor.stageMilliseconds(of: alone)))
       }
-      try context.writeTable(rows, stage: job.stage, block: job.block, window: window)
+      try context.writeTable(rows, stage: job.stage, block: job.block, window: window, device: "\(predictor.device)")
     }
   }
 }

@@ -79,6 +79,7 @@ struct ModelsStep {
       alreadyDone: done.count)
     defer { progress.finish() }
     let test = try context.data.test()
+    let meter = try context.meter()
     for (index, network) in networks.enumerated() {
       try Interruption.check()
       let name = "model-\(index + 1).onnx"
@@ -88,18 +89,30 @@ struct ModelsStep {
       try AtomicFile.write(Data(bytes), to: url)
       // From the disk: what is reported is what the file does.
       let file = [UInt8](try Data(contentsOf: url))
-      let correct = try context.evaluate(file, test)
-      let timing = try context.measure(file)
+      let evaluation = try OnnxRuntimeSession(file).evaluate(images: test.pixels, labels: test.labels.map(Int.init))
+      let timing = try measure(file, name: name, with: meter)
       let record = ModelRecord(
-        file: name, subnet: chosen[index].subnet, predictedMilliseconds: predictor.predict(network.graph),
+        file: name, subnet: chosen[index].subnet, predictedMilliseconds: predictor.milliseconds(of: network.graph),
         measuredMilliseconds: timing.milliseconds, spreadPercent: timing.spreadPercent, gated: timing.isGated,
-        correct: correct, images: test.count, supernetAccuracy: chosen[index].accuracy,
+        correct: evaluation.correct, images: evaluation.images, supernetAccuracy: chosen[index].accuracy,
         macs: network.graph.cost.macs, parameters: network.graph.cost.parameters)
-      try context.writeCard(record, network: network, space: space)
+      try context.writeCard(record, network: network, space: space, timing: timing)
       try log.append(record)
       progress.advance()
     }
     let records = try RecordLog<ModelRecord>.all(context.folder.paths.recordFile("models"))
     return records.sorted { $0.measuredMilliseconds < $1.measuredMilliseconds }
+  }
+
+  /// - Throws: `TrainingError` where the device answers nothing within a minute.
+  private func measure(_ file: [UInt8], name: String, with meter: OnnxRuntimeMeter) throws -> LatencyMeasurement {
+    var result: LatencyMeasurement?
+    try meter.measure(
+      [LatencyRequest(.model(name), .bytes(file))], effort: .network, until: .now + .seconds(60)
+    ) { result = $0 }
+    guard let result else {
+      throw TrainingError("\(name): the device gave no measurement within 60 seconds; the same command tries again")
+    }
+    return result
   }
 }

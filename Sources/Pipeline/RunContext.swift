@@ -1,4 +1,5 @@
 import Foundation
+import NetworkGraphs
 import RunFolders
 import SearchSpaces
 import Synchronization

@@ -24,21 +24,6 @@ extension RunContext {
     }
   }
 
-  /// What the stages of a subnet take by themselves: the sum that stage tables add up to.
-  func stageMilliseconds(_ subnet: Subnet, of space: SearchSpace, _ predictor: LatencyPredictor) -> Double {
-    var shape = TensorShape(channels: subnet.stemWidth, height: subnet.resolution, width: subnet.resolution)
-    shape.height = (shape.height + hyperspace.stem.stride - 1) / hyperspace.stem.stride
-    shape.width = shape.height
-    var sum = 0.0
-    for (stage, blocks) in zip(hyperspace.choices(of: space), subnet.stages) {
-      let graph = NetworkGraph(
-        stage: stage.name, stage.blockType, input: shape, blocks: blocks, stride: stage.stride)
-      sum += predictor.predictStage(graph)
-      shape = graph.outputShape
-    }
-    return sum
-  }
-
   /// The fastest predicted subnet of the hyperspace: each block type's smallest sub-stages in their narrowest windows,
   /// all combinations of block types tried one stage at a time.
   func fastestMilliseconds(_ predictor: LatencyPredictor) -> Double {
@@ -46,7 +31,7 @@ extension RunContext {
     var space = SearchSpace(
       hyperspace: hyperspace.name, blockTypes: stages.map { _ in 0 }, windows: stages.map { _ in 0 })
     func milliseconds(_ space: SearchSpace) -> Double {
-      predictor.predict(graph(hyperspace.smallestSubnet(of: space), of: space))
+      predictor.milliseconds(of: graph(hyperspace.smallestSubnet(of: space), of: space))
     }
     for stage in stages.indices {
       space.blockTypes[stage] =

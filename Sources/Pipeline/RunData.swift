@@ -20,7 +20,6 @@ struct RunData {
   /// - Throws: `DatasetError` that names the file; `TrainingError` where data and hyperspace do not fit.
   init(_ configuration: RunConfiguration, hyperspace: Hyperspace) throws {
     let settings = configuration.data
-    let folder = settings.folder.map { URL(filePath: $0) } ?? Program.dataFolder.appending(path: settings.name)
     let size = hyperspace.resolutions.last!
     guard hyperspace.resolutions.count == 1 else {
       throw TrainingError(
@@ -28,13 +27,9 @@ struct RunData {
           + "that has one")
     }
     let load: @Sendable (PublishedPart) throws -> ImageDataset = { part in
-      switch settings.name {
-      case "cifar10": try CIFAR.load10(folder: folder, part: part).padded(to: size)
-      case "cifar100": try CIFAR.load100(folder: folder, part: part).padded(to: size)
-      default: try FashionMNIST.load(folder: folder, part: part, padTo: size)
-      }
+      try Program.images(settings.name, folder: settings.folder, part: part, size: size)
     }
-    training = try load(.training)
+    training = try load(.train)
     guard training.channels == hyperspace.imageChannels else {
       throw TrainingError(
         "\(settings.name) has \(training.channels) channels an image, hyperspace \(hyperspace.name) "

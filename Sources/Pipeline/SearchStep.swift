@@ -30,7 +30,7 @@ struct SearchStep {
     let evaluator = try context.evaluator(images: settings.images)
     var records: [SubnetRecord] = []
     _ = try search.run { subnet in
-      predictor.predict(try NetworkGraph(subnet, of: space, in: hyperspace))
+      predictor.milliseconds(of: try NetworkGraph(subnet, of: space, in: hyperspace))
     } evaluate: { generation, subnets in
       let missing = subnets.filter { known[$0] == nil }
       var fresh = [SubnetRecord?](repeating: nil, count: missing.count)
@@ -40,7 +40,7 @@ struct SearchStep {
           try Interruption.check()
           let graph = try NetworkGraph(missing[index], of: space, in: hyperspace)
           slots[index] = SubnetRecord(
-            generation: generation, subnet: missing[index], predictedMilliseconds: predictor.predict(graph),
+            generation: generation, subnet: missing[index], predictedMilliseconds: predictor.milliseconds(of: graph),
             accuracy: try evaluator.accuracy(of: graph, store, precision: .quantized))
           progress.advance()
         }

@@ -1,4 +1,5 @@
 import NetworkGraphs
+import RunFolders
 import SearchSpaces
 import TorchTraining
 

@@ -46,19 +46,21 @@ public struct AgreementChart: Chart, Hashable {
 
   /// The share of pairs whose predicted value is within the tolerance of the measured one; `nil` where there are none.
   /// Pairs that are not finite, or not measured above zero, do not count.
-  public var shareWithinTolerance: Double? {
-    let errors = relativeErrors
-    return errors.isEmpty ? nil : Double(errors.count { $0 <= tolerance * (1 + 1e-12) }) / Double(errors.count)
-  }
+  public var shareWithinTolerance: Double? { share(relativeErrors(pairs.joined())) }
 
   /// The mean of |predicted - measured| / measured; `nil` where there are no pairs.
-  public var meanRelativeError: Double? {
-    let errors = relativeErrors
-    return errors.isEmpty ? nil : errors.reduce(0, +) / Double(errors.count)
+  public var meanRelativeError: Double? { mean(relativeErrors(pairs.joined())) }
+
+  private func share(_ errors: [Double]) -> Double? {
+    errors.isEmpty ? nil : Double(errors.count { $0 <= tolerance * (1 + 1e-12) }) / Double(errors.count)
   }
 
-  private var relativeErrors: [Double] {
-    pairs.joined().compactMap { pair in
+  private func mean(_ errors: [Double]) -> Double? {
+    errors.isEmpty ? nil : errors.reduce(0, +) / Double(errors.count)
+  }
+
+  private func relativeErrors(_ pairs: some Sequence<Pair>) -> [Double] {
+    pairs.compactMap { pair in
       guard pair.measured.isFinite, pair.predicted.isFinite, pair.measured > 0 else { return nil }
       let error = abs(pair.predicted / pair.measured - 1)
       return error.isFinite ? error : nil
@@ -80,7 +82,14 @@ public struct AgreementChart: Chart, Hashable {
       chart.finding =
         "\(NumberText.percentage(of: share)) of the predictions are within ±\(band) % of the measured value (shaded); "
         + "mean error \(NumberText.percentage(of: error, decimals: 2))."
-      chart.note = "shaded: ±\(band) %, \(NumberText.percentage(of: share, decimals: 0)) within"
+    }
+    chart.notes = pairs.map { pairs in
+      let errors = relativeErrors(pairs)
+      guard let share = share(errors), let mean = mean(errors) else { return ["no pairs"] }
+      return [
+        Quantity.of(errors.count, "pair"), "within ±\(band) %: \(NumberText.percentage(of: share))",
+        "mean error \(NumberText.percentage(of: mean, decimals: 2))",
+      ]
     }
     return chart.drawing(width: width)
   }

@@ -30,27 +30,27 @@ public struct Axis: Hashable, Sendable {
 }
 
 /// An axis with its range and its ticks, laid on a stretch of the drawing.
-struct AxisScale {
-  struct Tick: Hashable {
-    var value: Double
-    var label: String
+package struct AxisScale {
+  package struct Tick: Hashable {
+    package var value: Double
+    package var label: String
   }
 
   let axis: Axis
   /// The values at both ends; the first is the lesser.
-  private(set) var lower: Double
-  private(set) var upper: Double
-  private(set) var ticks: [Tick]
+  package private(set) var lower: Double
+  package private(set) var upper: Double
+  package private(set) var ticks: [Tick]
   /// The drawing's coordinate of `lower` and of `upper`.
-  var start = 0.0
-  var end = 1.0
+  package var start = 0.0
+  package var end = 1.0
 
   /// - Parameters:
   ///   - values: the data; what the axis cannot show is passed over.
   ///   - tickGoal: about how many ticks there is room for.
   ///   - padded: whether the range ends a little outside the data, so that no mark touches the frame; otherwise it ends at
   ///     the data or, on a linear axis that starts at zero, at the next tick.
-  init(_ axis: Axis, values: some Sequence<Double>, tickGoal: Int, padded: Bool = true) {
+  package init(_ axis: Axis, values: some Sequence<Double>, tickGoal: Int, padded: Bool = true) {
     self.axis = axis
     var lower = Double.infinity
     var upper = -Double.infinity
@@ -74,20 +74,25 @@ struct AxisScale {
         (lower, upper) = (lower - half, upper + half)
       } else if padded {
         let margin = (upper - lower) * 0.05
-        // A bound that was asked for, and the zero of a quantity that has no negative values, stay where they are.
-        if !(axis.including.contains(dataLower) || (dataLower >= 0 && lower < margin)) { lower -= margin }
+        // A bound that was asked for stays where it is, and a quantity with no negative values gets no negative stretch.
+        if !axis.including.contains(dataLower) { lower -= margin }
         if !axis.including.contains(dataUpper) { upper += margin }
         if dataLower >= 0 { lower = max(lower, 0) }
       }
     case .logarithmic:
       if lower > upper { (lower, upper) = (1, 10) }
-      if upper / lower < 1 + 1e-9 {
-        (lower, upper) = (max(lower / 2, 1e-306), upper * 2)
+      // In powers of ten, since the ratio of the ends may be beyond what a number holds.
+      var powers = (logarithm10(lower), logarithm10(upper))
+      if powers.1 - powers.0 < 1e-9 {
+        powers = (powers.0 - 0.3, powers.1 + 0.3)
       } else if padded {
         // At least 2 %, so that marks at the ends stay whole.
-        let margin = powerOf10(max(logarithm10(upper / lower) * 0.05, 0.01))
-        (lower, upper) = (lower / margin, upper * margin)
+        let margin = max((powers.1 - powers.0) * 0.05, 0.01)
+        powers = (powers.0 - margin, powers.1 + margin)
       }
+      (lower, upper) = (powerOf10(max(powers.0, -306)), powerOf10(min(powers.1, 306)))
+      // Powers of ten need not come back exactly.
+      if dataLower <= dataUpper { (lower, upper) = (min(lower, dataLower), max(upper, dataUpper)) }
     }
     self.lower = lower
     self.upper = upper
@@ -100,7 +105,7 @@ struct AxisScale {
     ticks = TickValues.labelled(values)
   }
 
-  func position(_ value: Double) -> Double { start + (end - start) * fraction(value) }
+  package func position(_ value: Double) -> Double { start + (end - start) * fraction(value) }
 
   private func fraction(_ value: Double) -> Double {
     switch axis.scale {

@@ -40,7 +40,8 @@ public struct BarChart: Chart, Hashable {
     let nameLimit = width * 0.34
     let left = (categories.map { min(TextMetrics.width($0, size: 12), nameLimit) }.max() ?? 0) + 12
     let shown = series.flatMap { series in shownValues(of: series).compactMap(\.self) }
-    let figures = shown.map { TextMetrics.width(NumberText.significant($0), size: 12) }.max() ?? 0
+    let figure = NumberText.aligned(shown)
+    let figures = shown.map { TextMetrics.width(figure($0), size: 12) }.max() ?? 0
     var axis = value
     axis.including.append(0)
     if let reference { axis.including.append(reference) }
@@ -61,21 +62,27 @@ public struct BarChart: Chart, Hashable {
       content.append(Shape.line(place, plot.y, place, bottom, class: "grid"))
       content.append(Shape.text(tick.label, x: place, y: bottom + 17, anchor: .middle, class: "tick"))
     }
+    var bars: [Markup] = []
+    var ends: [Markup] = []
     for (row, category) in categories.enumerated() {
       let top = plot.y + Double(row) * rowHeight
       let name = TextMetrics.shortened(category, size: 12, limit: nameLimit)
       content.append(Shape.text(name, x: left - 8, y: top + rowHeight / 2 + 4, anchor: .end, full: category))
       for index in series.indices {
         let y = top + 5 + Double(index) * (thickness + 2)
-        content += bar(index, row, y: y, thickness: thickness, scale)
+        let (bar, end) = self.bar(index, row, y: y, thickness: thickness, scale, figure)
+        bars.append(bar)
+        ends.append(end)
       }
     }
+    content += bars
     let zero = scale.position(0)
     content.append(Shape.line(zero, plot.y, zero, bottom, class: "axis"))
     if let reference, reference != 0, axis.canShow(reference) {
       let place = scale.position(reference)
       content.append(Shape.line(place, plot.y, place, bottom, class: "rule"))
     }
+    content += ends
     content.append(
       Shape.text(value.heading, x: plot.x + plot.width / 2, y: bottom + 36, anchor: .middle, class: "axis-title"))
     return Drawing(
@@ -89,17 +96,21 @@ public struct BarChart: Chart, Hashable {
     }
   }
 
-  private func bar(_ index: Int, _ row: Int, y: Double, thickness: Double, _ scale: AxisScale) -> [Markup] {
+  private func bar(
+    _ index: Int, _ row: Int, y: Double, thickness: Double, _ scale: AxisScale, _ text: (Double) -> String
+  )
+    -> (bar: Markup, end: Markup)
+  {
     guard let number = shownValues(of: series[index])[row] else {
-      return [
-        Shape.text("no value", x: scale.position(0) + 6, y: y + thickness / 2 + 4, class: "note")
-      ]
+      return (
+        .empty, Shape.text("no value", x: scale.position(0) + 6, y: y + thickness / 2 + 4, class: "note")
+      )
     }
     let zero = scale.position(0)
     let end = scale.position(number)
-    let figure = NumberText.significant(number)
+    let figure = text(number)
     let tip = "\(categories[row])\n\(series[index].name): \(figure) \(value.unit)"
-    return [
+    return (
       Shape.group(
         ChartStyle.seriesClass(index),
         [
@@ -108,8 +119,8 @@ public struct BarChart: Chart, Hashable {
         ]),
       Shape.text(
         figure, x: number < 0 ? end - 5 : end + 5, y: y + thickness / 2 + 4, anchor: number < 0 ? .end : .start,
-        class: "halo"),
-    ]
+        class: "halo")
+    )
   }
 
   private func summary(count: Int) -> String {

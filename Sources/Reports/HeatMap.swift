@@ -81,13 +81,14 @@ public struct HeatMap: Chart, Hashable {
       content.append(Shape.text(text, x: middle, y: top - 8, anchor: .middle, class: "tick", full: name))
     }
     let strengths = strengths()
+    let figure = NumberText.aligned(rows.indices.flatMap { row in columns.indices.compactMap { value(row, $0) } })
     for (row, name) in rows.enumerated() {
       let y = top + Double(row) * cellHeight
       let text = TextMetrics.shortened(name, size: 12, limit: nameLimit)
       content.append(Shape.text(text, x: left - 10, y: y + cellHeight / 2 + 4, anchor: .end, full: name))
       for column in columns.indices {
         content += cell(
-          row, column, strengths[row][column],
+          row, column, strengths[row][column], figure,
           Box(x: left + Double(column) * cellWidth, y: y, width: cellWidth, height: cellHeight))
       }
     }
@@ -99,7 +100,9 @@ public struct HeatMap: Chart, Hashable {
     return Drawing(width: width, height: bottom + 42, title: title, summary: summary(), content: content)
   }
 
-  private func cell(_ row: Int, _ column: Int, _ strength: Double?, _ box: Box) -> [Markup] {
+  private func cell(_ row: Int, _ column: Int, _ strength: Double?, _ figure: (Double) -> String, _ box: Box)
+    -> [Markup]
+  {
     let (x, y, width, height) = (box.x + 1, box.y + 1, box.width - 2, box.height - 2)
     guard let value = value(row, column), let strength else {
       return [
@@ -107,7 +110,7 @@ public struct HeatMap: Chart, Hashable {
         Shape.text("–", x: x + width / 2, y: y + height / 2 + 4, anchor: .middle, class: "note"),
       ]
     }
-    let figure = value.magnitude >= 1e5 ? NumberText.scientific(value, digits: 2) : NumberText.significant(value)
+    let figure = figure(value)
     let text = TextMetrics.shortened(figure, size: 12, limit: width)
     return [
       Shape.rectangle(

@@ -52,7 +52,9 @@ public struct HistogramChart: Chart, Hashable {
       series.count > 1
         ? series.indices.map { .init(name: legendName($0, limits), seriesIndex: $0, style: .line) } : [], width: width)
     let yAxis = Axis("Share of values in each bin", unit: "%", including: [0])
-    var yScale = AxisScale(yAxis, values: shares.joined(), tickGoal: 5)
+    // The labels of constraints stand over the bars.
+    let headroom = limits.isEmpty ? 1 : 1.1
+    var yScale = AxisScale(yAxis, values: shares.joined().map { $0 * headroom }, tickGoal: 5)
     let left = (yScale.ticks.map { TextMetrics.width($0.label, size: 12) }.max() ?? 0) + 12
     let plot = Box(
       x: left, y: legend.height + 22, width: width - left - 16, height: min(max(width * 0.36, 180), 270))
@@ -124,6 +126,9 @@ public struct HistogramChart: Chart, Hashable {
     for limit in limits {
       let place = x.position(limit.value)
       content.append(Shape.line(place, plot.y, place, plot.y + plot.height, class: "rule"))
+    }
+    for limit in limits {
+      let place = x.position(limit.value)
       var text = "≤ \(limit.label)"
       if series.count == 1, let share = share(of: series[0], under: limit) {
         text += ": \(NumberText.percentage(of: share))"
@@ -169,11 +174,11 @@ public struct HistogramChart: Chart, Hashable {
 }
 
 /// Bins of equal width (of equal ratio on a logarithmic axis) over all series together.
-struct HistogramBins {
+package struct HistogramBins {
   /// One more than there are bins, ascending.
-  let edges: [Double]
+  package let edges: [Double]
 
-  init(_ series: [[Double]], axis: Axis) {
+  package init(_ series: [[Double]], axis: Axis) {
     let all = series.joined().sorted()
     guard let first = all.first, let last = all.last else {
       edges = axis.scale == .linear ? [0, 1] : [1, 10]
@@ -185,7 +190,7 @@ struct HistogramBins {
     let size = max(lower.magnitude, upper.magnitude)
     guard upper - lower > size * 1e-9, upper - lower > 1e-290 else {
       let half = isLog ? 0.15 : (size < 1e-280 ? 0.5 : size * 0.05)
-      edges = [lower - half, lower + half].map { isLog ? powerOf10($0) : $0 }
+      edges = Self.showable([lower - half, lower + half].map { isLog ? powerOf10($0) : $0 }, isLog: isLog)
       return
     }
     // Freedman and Diaconis' width, within what the eye can tell apart.
@@ -213,7 +218,12 @@ struct HistogramBins {
       edges[0] = min(edges[0], first)
       edges[edges.count - 1] = max(edges[edges.count - 1], last)
     }
-    self.edges = edges
+    self.edges = Self.showable(edges, isLog: isLog)
+  }
+
+  /// No edge lies where an axis cannot show it.
+  private static func showable(_ edges: [Double], isLog: Bool) -> [Double] {
+    edges.map { min(max($0, isLog ? 1e-300 : -1e300), 1e300) }
   }
 
   private static func roundStep(_ rough: Double) -> Double? {
@@ -221,7 +231,7 @@ struct HistogramBins {
   }
 
   /// The share of values in each bin in percent; the last bin has its upper edge too.
-  func shares(of values: [Double]) -> [Double] {
+  package func shares(of values: [Double]) -> [Double] {
     var counts = [Int](repeating: 0, count: edges.count - 1)
     for value in values {
       var low = 0

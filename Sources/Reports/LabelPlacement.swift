@@ -1,15 +1,19 @@
 /// A rectangle of the drawing.
-struct Box: Hashable {
-  var x: Double
-  var y: Double
-  var width: Double
-  var height: Double
+package struct Box: Hashable {
+  package var x: Double
+  package var y: Double
+  package var width: Double
+  package var height: Double
 
-  func overlaps(_ other: Box) -> Bool {
+  package init(x: Double, y: Double, width: Double, height: Double) {
+    (self.x, self.y, self.width, self.height) = (x, y, width, height)
+  }
+
+  package func overlaps(_ other: Box) -> Bool {
     x < other.x + other.width && other.x < x + width && y < other.y + other.height && other.y < y + height
   }
 
-  func contains(_ other: Box) -> Bool {
+  package func contains(_ other: Box) -> Bool {
     other.x >= x && other.y >= y && other.x + other.width <= x + width && other.y + other.height <= y + height
   }
 
@@ -27,34 +31,46 @@ struct Box: Hashable {
 }
 
 /// Finds places for the labels of points: no label on another, as few as can be on marks and lines, each near its point.
-struct LabelPlacement {
-  struct Request {
-    var text: String
+package struct LabelPlacement {
+  package struct Request {
+    package var text: String
     /// The point that the label belongs to.
-    var x: Double
-    var y: Double
-    var width: Double
+    package var x: Double
+    package var y: Double
+    package var width: Double
     /// How far the label keeps from the point.
-    var clearance: Double
+    package var clearance: Double
+
+    package init(text: String, x: Double, y: Double, width: Double, clearance: Double) {
+      (self.text, self.x, self.y, self.width, self.clearance) = (text, x, y, width, clearance)
+    }
   }
 
   /// Where labels may stand.
-  var bounds: Box
+  package var bounds: Box
   /// Marks and bits of line, better not covered.
-  var obstacles: [Box]
+  package var obstacles: [Box]
 
-  static let height = 13.0
+  package init(bounds: Box, obstacles: [Box]) {
+    self.bounds = bounds
+    self.obstacles = obstacles
+  }
+
+  package static let height = 13.0
   /// Up to here every label gets a place, however far; more of them only where there is room nearby.
-  static let guaranteed = 12
+  package static let guaranteed = 12
+  /// Labels beyond this number are not tried: the plot would be a thicket long before.
+  package static let mostTried = 60
 
   /// A box for each request, or `nil` where no room was left.
-  func place(_ requests: [Request]) -> [Box?] {
+  package func place(_ requests: [Request]) -> [Box?] {
     var placed = [Box?](repeating: nil, count: requests.count)
     // The most crowded points choose first.
-    let crowding = requests.map { request in
-      requests.count { abs($0.x - request.x) < 60 && abs($0.y - request.y) < 24 }
+    let tried = requests.prefix(Self.mostTried)
+    let crowding = tried.map { request in
+      tried.count { abs($0.x - request.x) < 60 && abs($0.y - request.y) < 24 }
     }
-    let order = requests.indices.sorted { (-crowding[$0], $0) < (-crowding[$1], $1) }
+    let order = tried.indices.sorted { (-crowding[$0], $0) < (-crowding[$1], $1) }
     let mayGoFar = requests.count <= Self.guaranteed
     for index in order { placed[index] = best(for: index, requests, placed, mayGoFar: mayGoFar) }
     // A second look: a label that chose early may do better now, or one that found no room may find some.
@@ -100,9 +116,10 @@ struct LabelPlacement {
       let below = request.y + gap
       let middle = request.y - height / 2
       let centre = request.x - width / 2
-      let near = gap * 0.55
+      let near = gap * 0.71
       candidates.append((Box(x: right, y: middle, width: width, height: height), cost))
-      candidates.append((Box(x: request.x + near, y: request.y - near - height, width: width, height: height), cost + 1))
+      candidates.append(
+        (Box(x: request.x + near, y: request.y - near - height, width: width, height: height), cost + 1))
       candidates.append((Box(x: centre, y: above, width: width, height: height), cost + 1))
       candidates.append((Box(x: request.x + near, y: request.y + near, width: width, height: height), cost + 2))
       candidates.append((Box(x: centre, y: below, width: width, height: height), cost + 2))

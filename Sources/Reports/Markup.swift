@@ -90,7 +90,7 @@ extension Markup {
 
   /// Elements that start a line, so that the file can be read and compared; no white space is added where it would show.
   private static let startsLine: Set<String> = [
-    "aside", "body", "caption", "details", "div", "dl", "figcaption", "figure", "footer", "g", "h1", "h2", "h3", "head",
+    "aside", "body", "details", "div", "dl", "figcaption", "figure", "footer", "g", "h1", "h2", "h3", "head",
     "header", "html", "li", "main", "meta", "nav", "ol", "p", "section", "style", "svg", "table", "tbody", "thead",
     "title", "tr",
   ]

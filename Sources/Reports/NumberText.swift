@@ -58,6 +58,24 @@ public enum NumberText {
     return text
   }
 
+  /// Figures that stand beside one another, all with the decimals that the largest wants for `digits` significant digits.
+  static func aligned(_ values: some Collection<Double>, digits: Int = 3) -> (Double) -> String {
+    let finite = values.filter { $0.isFinite && $0 != 0 }.map(\.magnitude)
+    guard let largest = finite.max() else { return { fixed($0, decimals: 0) } }
+    var rounded = DecimalDigits(largest)
+    rounded.round(significantDigits: digits)
+    guard rounded.exponent <= 6, rounded.exponent > -4 else { return { scientific($0, digits: 2) } }
+    let decimals = max(0, digits - max(rounded.exponent, 1))
+    // Decimals that no value needs are left out.
+    let needed =
+      finite.lazy.map { value -> Int in
+        var shown = DecimalDigits(value)
+        shown.round(decimals: decimals)
+        return max(0, shown.digits.count - shown.exponent)
+      }.max() ?? 0
+    return { fixed($0, decimals: min(decimals, needed)) }
+  }
+
   /// A power of ten in front: `1.23×10⁹`.
   public static func scientific(_ value: Double, digits: Int = 3) -> String {
     guard value.isFinite else { return notFinite(value) }

@@ -15,8 +15,9 @@ struct PageRenderer {
         .element("p", ["class": "subtitle"], Prose.inline(page.subtitle)),
       ])
     body.append(.element("a", ["class": "skip", "href": "#content"], text: "To the content"))
+    body.append(header)
     if page.sections.count > 1 { body.append(contents(page.sections)) }
-    var main = [header] + page.opening.map { block($0) }
+    var main = page.opening.map { block($0) }
     for (index, section) in page.sections.enumerated() { main.append(self.section(section, number: index + 1)) }
     body.append(.element("main", ["id": "content"], main))
     if !page.footer.isEmpty { body.append(.element("footer", [:], [facts(page.footer)])) }
@@ -87,8 +88,10 @@ struct PageRenderer {
 
   private mutating func table(_ table: Table) -> Markup {
     tables += 1
+    // Outside the table, so that it stays in view while a wide table is scrolled on a narrow screen.
+    let id = "table-\(tables)"
     let caption = Markup.element(
-      "caption", [:],
+      "figcaption", ["id": id],
       [.element("b", text: "Table \(tables)."), .text(" ")] + Prose.inline(table.caption))
     let head = table.columns.map { column in
       var children: [Markup] = [.text(column.header)]
@@ -102,12 +105,16 @@ struct PageRenderer {
     let rows = table.rows.indices.map { row in
       Markup.element("tr", [:], table.columns.indices.map { cell(table, row, $0) })
     }
+    let body: [Markup] = [
+      .element("thead", [:], [.element("tr", [:], head)]), .element("tbody", [:], rows),
+    ]
     return .element(
-      "div", ["class": "scroll", "role": "region", "tabindex": "0", "aria-label": "Table \(tables)"],
+      "figure", ["class": "tabular"],
       [
+        caption,
         .element(
-          "table", [:],
-          [caption, .element("thead", [:], [.element("tr", [:], head)]), .element("tbody", [:], rows)])
+          "div", ["class": "scroll", "role": "region", "tabindex": "0", "aria-labelledby": id],
+          [.element("table", ["aria-labelledby": id], body)]),
       ])
   }
 

@@ -16,10 +16,12 @@ enum PageStyle {
     *{box-sizing:border-box}
     html{background:var(--paper);color:var(--ink);-webkit-text-size-adjust:100%;text-size-adjust:100%}
     body{margin:0;padding:0 1.25rem;display:grid;grid-template-columns:minmax(0,45rem);justify-content:center}
-    main,footer,nav{min-width:0}
+    header,main,footer,nav{min-width:0}
     .skip{position:absolute;left:-99rem}
     .skip:focus{left:1rem;top:1rem;background:var(--paper);padding:.4rem .7rem;z-index:1}
     .scroll{overflow-x:auto}
+    figure.tabular{margin:1.5rem 0 1.8rem}
+    .tabular figcaption{margin:0 0 .6rem}
     .scroll:focus-visible,pre:focus-visible,a:focus-visible,summary:focus-visible{outline:2px solid var(--accent);\
     outline-offset:2px}
     figure{margin:2rem 0 2.2rem}
@@ -29,9 +31,9 @@ enum PageStyle {
     @media screen and (max-width:36rem){.wide{display:none}.narrow{display:block}body{padding:0 1rem}}
     @media screen and (min-width:72rem){
     body{grid-template-columns:12.5rem minmax(0,45rem);column-gap:3.5rem}
-    nav.contents{grid-row:1/span 2;position:sticky;top:3.6rem;align-self:start;max-height:calc(100vh - 5rem);\
-    overflow-y:auto;margin-top:4.6rem}
-    main,footer{grid-column:2}
+    nav.contents{grid-column:1;grid-row:1/span 3;position:sticky;top:3.6rem;align-self:start;\
+    max-height:calc(100vh - 5rem);overflow-y:auto;margin-top:3.9rem}
+    header,main,footer{grid-column:2}
     }
     """
 
@@ -53,10 +55,10 @@ enum PageStyle {
     padding:.8rem 1rem;margin:1rem 0 1.3rem;overflow-x:auto;tab-size:2}
     pre code{font-size:1em;overflow-wrap:normal}
     figcaption{font:.875rem/1.5 var(--sans);color:var(--muted);margin-top:.7rem;text-wrap:pretty}
-    figcaption b,caption b{color:var(--ink);font-weight:600}
+    figcaption b{color:var(--ink);font-weight:600}
     .note{border-left:3px solid var(--s5);padding:.1rem 0 .1rem 1rem;margin:1.3rem 0}
     .note p{margin:0;font-size:1rem}
-    nav.contents{font:.875rem/1.45 var(--sans);margin-top:2rem}
+    nav.contents{font:.875rem/1.45 var(--sans);margin:0 0 1.6rem}
     .nav-title{font-size:.75rem;letter-spacing:.06em;text-transform:uppercase;color:var(--muted);margin:0 0 .4rem}
     nav.contents ol{list-style:none;counter-reset:item;margin:0;padding:0}
     nav.contents li{counter-increment:item;margin:.3rem 0;padding-left:1.5em;text-indent:-1.5em}
@@ -71,8 +73,7 @@ enum PageStyle {
 
   private static let tables = """
     table{border-collapse:collapse;width:100%;font:.875rem/1.4 var(--sans);font-variant-numeric:tabular-nums lining-nums;\
-    margin:1.6rem 0 1.9rem}
-    caption{text-align:left;color:var(--muted);line-height:1.5;padding-bottom:.6rem;text-wrap:pretty}
+    margin:0}
     th,td{text-align:left;vertical-align:baseline;padding:.36rem .55rem;font-weight:400}
     th:first-child,td:first-child{padding-left:.1rem}
     th:last-child,td:last-child{padding-right:.1rem}

@@ -22,7 +22,7 @@ struct PlotFrame {
     }
     parts.append(Shape.line(plot.x, bottom, right, bottom, class: "axis"))
     // Both titles read level; the one of the y axis stands on top of it.
-    parts.append(heading(y.axis, x: plot.x - 7, y: plot.y - 9, anchor: .start, limit: plot.width))
+    parts.append(heading(y.axis, x: 0, y: plot.y - 9, anchor: .start, limit: plot.x + plot.width))
     parts.append(heading(x.axis, x: plot.x + plot.width / 2, y: bottom + 36, anchor: .middle, limit: plot.width))
     return Shape.group("frame", parts)
   }

@@ -69,7 +69,7 @@ public struct StageDiagram: Chart, Hashable {
     self.figureHeading = figureHeading
   }
 
-  public var minimumWidth: Double { max(340, nameWidth + figureWidth + Double(stages.count) * 70) }
+  public var minimumWidth: Double { max(340, nameWidth + figureWidth + Double(stages.count) * 72) }
 
   private var nameWidth: Double { (spaces.map { Self.codeWidth($0.name) }.max() ?? 0).clamped(to: 60...190) + 14 }
 
@@ -141,8 +141,8 @@ public struct StageDiagram: Chart, Hashable {
       content.append(Shape.text(name, x: column.x, y: 14, class: "strong", full: stage.name))
       guard let first = stage.widths.first, let last = stage.widths.last else { continue }
       let end = column.ladder + column.slot * Double(stage.widths.count)
-      content.append(Shape.text(String(first), x: column.ladder, y: 33, class: "tick"))
-      if stage.widths.count > 1 { content.append(Shape.text(String(last), x: end, y: 33, anchor: .end, class: "tick")) }
+      let range = stage.widths.count > 1 ? "\(first)–\(last)" : String(first)
+      content.append(Shape.text(range, x: end, y: 33, anchor: .end, class: "tick"))
     }
     content.append(Shape.line(0, Self.head - 5, width, Self.head - 5, class: "axis"))
     return content
@@ -158,7 +158,8 @@ public struct StageDiagram: Chart, Hashable {
     guard blockTypes.indices.contains(choice.blockType) else { return content }
     let type = blockTypes[choice.blockType]
     let window = choice.window.clamped(to: stage.widths.indices)
-    let range = window.isEmpty ? "no widths" : "\(stage.widths[window.lowerBound])–\(stage.widths[window.upperBound - 1])"
+    let range =
+      window.isEmpty ? "no widths" : "\(stage.widths[window.lowerBound])–\(stage.widths[window.upperBound - 1])"
     var own = badge(type.key, x: column.x, y: y + 3)
     own.append(
       Shape.rectangle(
@@ -181,7 +182,7 @@ public struct StageDiagram: Chart, Hashable {
     var content = [
       Shape.line(0, y - 5, width, y - 5, class: "axis"),
       Shape.text("Block types chosen", x: 0, y: y + 14, class: "axis-title"),
-      Shape.text("Windows with a width", x: 0, y: y + 46, class: "axis-title"),
+      Shape.text("Use of each width", x: 0, y: y + 46, class: "axis-title"),
     ]
     for (index, column) in columns.enumerated() {
       let choices = spaces.compactMap { index < $0.choices.count ? $0.choices[index] : nil }
@@ -257,5 +258,7 @@ public struct StageDiagram: Chart, Hashable {
 }
 
 extension Double {
-  fileprivate func clamped(to range: ClosedRange<Double>) -> Double { min(max(self, range.lowerBound), range.upperBound) }
+  fileprivate func clamped(to range: ClosedRange<Double>) -> Double {
+    min(max(self, range.lowerBound), range.upperBound)
+  }
 }

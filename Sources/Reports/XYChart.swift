@@ -75,8 +75,8 @@ public struct XYChart: Chart, Hashable {
   var diagonalTolerance: Double?
   /// Words that the description starts with.
   var finding = ""
-  /// A few words in the corner of the plot.
-  var note = ""
+  /// Lines of text for each series, which stand beside a square plot where there is room.
+  var notes: [[String]] = []
 
   public func drawing(width: Double) -> Drawing {
     var layout = XYLayout(self, width: max(width, minimumWidth))
@@ -113,5 +113,7 @@ public struct XYChart: Chart, Hashable {
 
 /// Counts with their nouns.
 enum Quantity {
-  static func of(_ count: Int, _ noun: String) -> String { "\(NumberText.count(count)) \(noun)\(count == 1 ? "" : "s")" }
+  static func of(_ count: Int, _ noun: String) -> String {
+    "\(NumberText.count(count)) \(noun)\(count == 1 ? "" : "s")"
+  }
 }

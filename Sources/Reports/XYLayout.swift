@@ -10,11 +10,12 @@ struct XYLayout {
   /// Series named at the right end of their lines, rather than in the legend.
   private let namedAtEnd: [Int]
   private let gutter: Double
+  private let hasSidePanel: Bool
   private var obstacles: [Box] = []
   /// Points that the chart shows, with their places, by series.
   private let places: [[(point: XYChart.Point, x: Double, y: Double)]]
-  private let isCrowded: Bool
 
+  private static let widthForSidePanel = 640.0
   private static let headHeight = 22.0
   private static let footHeight = 42.0
   /// Beyond this many points, none of them answers the pointer: the drawing would be large and no point could be hit.
@@ -33,26 +34,33 @@ struct XYLayout {
     }
 
     // A line's end says whose it is, if the names fit beside the plot.
-    let lines = chart.series.indices.filter { chart.series[$0].style != .points && chart.series[$0].points.contains(where: chart.shows) }
+    let lines = chart.series.indices.filter {
+      chart.series[$0].style != .points && chart.series[$0].points.contains(where: chart.shows)
+    }
     let widest = lines.map { TextMetrics.width(chart.series[$0].name, size: 12, isBold: true) }.max() ?? 0
-    let fits = chart.series.count > 1 && lines.count <= 6 && widest + 22 <= width * 0.3
+    let fits =
+      chart.series.count > 1 && lines.count == chart.series.count && lines.count <= 6 && widest + 22 <= width * 0.3
     namedAtEnd = fits ? lines : []
-    gutter = fits && !lines.isEmpty ? widest + 22 : 0
-    let inLegend = chart.series.count > 1 ? chart.series.indices.filter { !(fits && lines.contains($0)) } : []
-    legend = Legend(
-      inLegend.map { .init(name: chart.series[$0].name, seriesIndex: $0, style: chart.series[$0].style) }, width: width)
+    gutter = fits ? widest + 22 : 0
+    hasSidePanel = isSquare && width >= Self.widthForSidePanel
+    let hasLegend = chart.series.count > 1 && !fits && !hasSidePanel
+    legend = Legend(hasLegend ? chart.series.indices.map { Self.entry(chart, $0) } : [], width: width)
 
     let plotHeight = isSquare ? min(width * 0.62, 430) : min(max(width * 0.46, 210), 380)
     var yScale = AxisScale(chart.y, values: ys, tickGoal: Int(plotHeight / 48))
     let left = (yScale.ticks.map { TextMetrics.width($0.label, size: 12) }.max() ?? 0) + 12
     var plotWidth = width - left - max(gutter, 16)
     if isSquare { plotWidth = min(plotWidth, plotHeight * 1.12) }
-    var xScale = AxisScale(chart.x, values: xs, tickGoal: max(2, Int(plotWidth / 72)))
+    var xScale = AxisScale(chart.x, values: xs, tickGoal: max(2, Int(plotWidth / (isSquare ? 56 : 72))))
     // Long numbers need more room than that: fewer of them, then.
     for goal in [6, 4, 3, 2] {
       let widestTick = xScale.ticks.map { TextMetrics.width($0.label, size: 12) }.max() ?? 0
       if Double(xScale.ticks.count) * (widestTick + 14) <= plotWidth { break }
       xScale = AxisScale(chart.x, values: xs, tickGoal: goal)
+    }
+    if isSquare, yScale.ticks.count > xScale.ticks.count {
+      // The same division of both axes; the coarser one fits both.
+      yScale = AxisScale(chart.y, values: ys, tickGoal: xScale.ticks.count)
     }
     plot = Box(x: left, y: legend.height + Self.headHeight, width: plotWidth, height: plotHeight)
     height = plot.y + plot.height + Self.footHeight
@@ -66,23 +74,24 @@ struct XYLayout {
     places = chart.series.map { series in
       series.points.filter(chart.shows).map { ($0, scales.0.position($0.x), scales.1.position($0.y)) }
     }
-    isCrowded = points.count > 80
   }
+
+  private static func entry(_ chart: XYChart, _ index: Int) -> Legend.Entry {
+    .init(name: chart.series[index].name, seriesIndex: index, style: chart.series[index].style)
+  }
+
+  /// A cloud of points is drawn small and see-through; the marks of a line stay what they are.
+  private func isCloud(_ index: Int) -> Bool { chart.series[index].style == .points && places[index].count > 60 }
 
   mutating func draw() -> Drawing {
     var content = legend.content
     content.append(PlotFrame(plot: plot, x: xScale, y: yScale).content)
     content += diagonal()
-    content += rules()
-    var lines: [Markup] = []
-    var marks: [Markup] = []
-    for index in chart.series.indices {
-      lines += line(of: index)
-      marks += self.marks(of: index)
-    }
-    content += lines
+    content += chart.rules.compactMap(ruleLine)
+    for index in chart.series.indices { content += line(of: index) + marks(of: index) }
     content += endNames()
-    content += marks
+    content += ruleLabels()
+    if hasSidePanel { content += sidePanel() }
     let (labels, unlabelled) = pointLabels()
     content += labels
     if places.allSatisfy(\.isEmpty) {
@@ -145,12 +154,13 @@ struct XYLayout {
     let series = chart.series[index]
     guard series.style != .line || places[index].count == 1 else { return [] }
     let count = places.reduce(0) { $0 + $1.count }
-    let radius = isCrowded ? 2.6 : 4
+    let isCloud = isCloud(index)
+    let radius = isCloud ? 2.6 : 4
     var marks: [Markup] = []
     for (point, x, y) in places[index] {
       obstacles.append(Box(x: x - radius - 1, y: y - radius - 1, width: 2 * radius + 2, height: 2 * radius + 2))
       let tip = count <= Self.mostTips ? self.tip(point, of: series) : nil
-      marks.append(Shape.marker(index, x: x, y: y, radius: radius, isOneOfMany: isCrowded, tip: tip))
+      marks.append(Shape.marker(index, x: x, y: y, radius: radius, isOneOfMany: isCloud, tip: tip))
     }
     return marks.isEmpty ? [] : [Shape.group(ChartStyle.seriesClass(index), marks)]
   }
@@ -223,7 +233,7 @@ struct XYLayout {
         let text = TextMetrics.shortened(label, size: 11, limit: plot.width * 0.42)
         full.append(label)
         requests.append(
-          .init(text: text, x: x, y: y, width: TextMetrics.width(text, size: 11), clearance: isCrowded ? 5 : 7))
+          .init(text: text, x: x, y: y, width: TextMetrics.width(text, size: 11), clearance: 7))
       }
     }
     let bounds = Box(x: plot.x + 2, y: plot.y + 1, width: plot.width - 4, height: plot.height - 2)
@@ -243,32 +253,68 @@ struct XYLayout {
 
   // MARK: - Rules and the diagonal
 
-  private mutating func rules() -> [Markup] {
+  private func ruleLine(_ rule: XYChart.Rule) -> Markup? {
+    let scale = rule.direction == .vertical ? xScale : yScale
+    guard scale.axis.canShow(rule.value), scale.shows(rule.value) else { return nil }
+    let place = scale.position(rule.value)
+    return rule.direction == .vertical
+      ? Shape.line(place, plot.y, place, plot.y + plot.height, class: "rule")
+      : Shape.line(plot.x, place, plot.x + plot.width, place, class: "rule")
+  }
+
+  /// Each label on its line's side, as near to the top (or to the left) as it stands free.
+  private mutating func ruleLabels() -> [Markup] {
     var content: [Markup] = []
     var taken: [Box] = []
-    for rule in chart.rules {
-      let scale = rule.direction == .vertical ? xScale : yScale
-      guard scale.axis.canShow(rule.value), scale.shows(rule.value) else { continue }
-      let place = scale.position(rule.value)
+    for rule in chart.rules where ruleLine(rule) != nil {
       let text = TextMetrics.shortened(rule.label, size: 12, limit: plot.width * 0.45)
-      let textWidth = TextMetrics.width(text, size: 12)
-      var box: Box
-      if rule.direction == .vertical {
-        content.append(Shape.line(place, plot.y, place, plot.y + plot.height, class: "rule"))
-        // To the left of the line where there is no room to the right.
-        let isRight = place + textWidth + 8 < plot.x + plot.width
-        box = Box(x: isRight ? place + 5 : place - 5 - textWidth, y: plot.y + 2, width: textWidth, height: 14)
-      } else {
-        content.append(Shape.line(plot.x, place, plot.x + plot.width, place, class: "rule"))
-        box = Box(
-          x: plot.x + 5, y: place - 17 > plot.y ? place - 17 : place + 4, width: textWidth, height: 14)
+      let candidates = ruleLabelPlaces(rule, width: TextMetrics.width(text, size: 12))
+      let best = candidates.enumerated().min { first, second in
+        cost(first.element, taken) + Double(first.offset) < cost(second.element, taken) + Double(second.offset)
       }
-      while taken.contains(where: box.overlaps) { box.y += ChartStyle.lineHeight }
+      guard let box = best?.element else { continue }
       taken.append(box)
       obstacles.append(box)
       content.append(Shape.text(text, x: box.x, y: box.y + 11, class: "halo", full: rule.label))
     }
     return content
+  }
+
+  private func cost(_ box: Box, _ taken: [Box]) -> Double {
+    Double(obstacles.count(where: box.overlaps)) * 6 + (taken.contains(where: box.overlaps) ? 1000 : 0)
+  }
+
+  private func ruleLabelPlaces(_ rule: XYChart.Rule, width: Double) -> [Box] {
+    var places: [Box] = []
+    if rule.direction == .vertical {
+      let line = xScale.position(rule.value)
+      var y = plot.y + 2
+      while y + 14 <= plot.y + plot.height {
+        for x in [line + 5, line - 5 - width] where x >= plot.x && x + width <= plot.x + plot.width {
+          places.append(Box(x: x, y: y, width: width, height: 14))
+        }
+        y += ChartStyle.lineHeight
+      }
+    } else {
+      let line = yScale.position(rule.value)
+      var x = plot.x + 5
+      while x + width <= plot.x + plot.width {
+        for y in [line - 17, line + 4] where y >= plot.y && y + 14 <= plot.y + plot.height {
+          places.append(Box(x: x, y: y, width: width, height: 14))
+        }
+        x += 24
+      }
+    }
+    return places
+  }
+
+  /// Beside a square plot: what the marks mean, and figures on each group.
+  private func sidePanel() -> [Markup] {
+    let x = plot.x + plot.width + 24
+    let entries = chart.series.indices.map { index in
+      (Self.entry(chart, index), index < chart.notes.count ? chart.notes[index] : [])
+    }
+    return Legend.column(entries, x: x, y: plot.y + 6, width: width - x)
   }
 
   private mutating func diagonal() -> [Markup] {
@@ -283,25 +329,15 @@ struct XYLayout {
       let t = Double(step) / Double(steps)
       return xScale.axis.scale == .linear
         ? xScale.lower + (xScale.upper - xScale.lower) * t
-        : powerOf10(logarithm10(xScale.lower) + logarithm10(xScale.upper / xScale.lower) * t)
+        : powerOf10(logarithm10(xScale.lower) * (1 - t) + logarithm10(xScale.upper) * t)
     }
     let band =
       values.map { place($0, 1 + tolerance) } + values.reversed().map { place($0, 1 - tolerance) }
     let line = [place(xScale.lower, 1), place(xScale.upper, 1)]
     cover(line)
-    var content = [
+    return [
       Shape.path(Shape.polyline(band) + "Z", class: "band"),
       Shape.path(Shape.polyline(line), class: "diagonal"),
     ]
-    if !chart.note.isEmpty {
-      // Far from the diagonal, at the lower right.
-      let width = TextMetrics.width(chart.note, size: 12)
-      let box = Box(
-        x: plot.x + plot.width - width - 8, y: plot.y + plot.height - 24, width: width, height: 16)
-      obstacles.append(box)
-      content.append(
-        Shape.text(chart.note, x: plot.x + plot.width - 8, y: box.y + 13, anchor: .end, class: "note halo"))
-    }
-    return content
   }
 }

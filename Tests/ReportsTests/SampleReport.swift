@@ -127,7 +127,8 @@ enum SampleReport {
 
   static let speedUp = HeatMap(
     "INT8 speed-up by operator and width", quantity: "INT8 speed-up", rowHeading: "Operator",
-    columnHeading: "Channels", rows: ["conv 3×3", "conv 1×1", "depthwise 3×3", "depthwise 5×5", "SE", "hard-swish", "add"],
+    columnHeading: "Channels",
+    rows: ["conv 3×3", "conv 1×1", "depthwise 3×3", "depthwise 5×5", "SE", "hard-swish", "add"],
     columns: ["16", "24", "32", "48", "64", "96", "128", "192", "256"],
     values: [
       [1.62, 2.21, 2.74, 3.02, 3.41, 3.55, 3.84, 3.91, 4.02], [1.05, 1.31, 1.72, 2.03, 2.61, 2.94, 3.22, 3.55, 3.81],
@@ -151,7 +152,8 @@ enum SampleReport {
   ]
 
   static let results = Table(
-    caption: "The exported files. Accuracy is that of the file itself, over 10 000 test images that nothing else has seen.",
+    caption:
+      "The exported files. Accuracy is that of the file itself, over 10 000 test images that nothing else has seen.",
     columns: [
       .init("Model"), .number("Predicted", unit: "ms"), .number("Measured", unit: "ms"),
       .number("Accuracy", unit: "%"), .number("MACs", unit: "M"), .number("Parameters", unit: "k"),
@@ -178,14 +180,17 @@ enum SampleReport {
       .table(results),
       .figure(
         front,
-        caption: "The accuracy-latency front of three spaces, trained alike. A step is the best that its space reaches at that latency."),
+        caption:
+          "The accuracy-latency front of three spaces, trained alike. A step is the best that its space reaches at that latency."
+      ),
     ],
     sections: [
       .init(
         "What the device prefers",
         [
           .paragraph(
-            "Each operator was measured alone, in INT8 and in float32, as the difference between a chain of five and a chain of one. Depthwise convolutions gain nothing from INT8 here; dense ones gain most from 48 channels up."),
+            "Each operator was measured alone, in INT8 and in float32, as the difference between a chain of five and a chain of one. Depthwise convolutions gain nothing from INT8 here; dense ones gain most from 48 channels up."
+          ),
           .figure(speedUp, caption: "Speed-up of INT8 over float32 by operator and width."),
           .figure(bars, caption: "Whole networks in two runtimes."),
           .note("Absolute times on this machine drift by 20 % over an hour; ratios from one session are good to 2 %."),
@@ -200,8 +205,13 @@ enum SampleReport {
       .init(
         "Search spaces",
         [
-          .paragraph("The winner is `onnxw-151122-023231`: fused MBConv in stage 2, MBConv after it, and squeeze-and-excite only late."),
-          .figure(spaces, caption: "The ten best spaces. The number in a box is the block type; the shaded stretch is the window of widths."),
+          .paragraph(
+            "The winner is `onnxw-151122-023231`: fused MBConv in stage 2, MBConv after it, and squeeze-and-excite only late."
+          ),
+          .figure(
+            spaces,
+            caption:
+              "The ten best spaces. The number in a box is the block type; the shaded stretch is the window of widths."),
           .figure(evolution, caption: "Scores of all spaces that were scored, and the best so far."),
           .figure(distribution, caption: "Predicted latency of 4 000 random subnets of the winner."),
           .figure(distributions, caption: "Losses of random subnets of three spaces."),
@@ -209,7 +219,9 @@ enum SampleReport {
       .init(
         "Training",
         [
-          .figure(training, caption: "Validation accuracy of four subnets of the supernet, during the float and the INT8 phase."),
+          .figure(
+            training,
+            caption: "Validation accuracy of four subnets of the supernet, during the float and the INT8 phase."),
           .list(["largest, smallest in every fourth step, two random", "in-place distillation from the largest"]),
           .details(
             "Settings of the run",
@@ -219,7 +231,9 @@ enum SampleReport {
         "Do it again",
         [
           .paragraph("The same seed, thread count and machine give the same result."),
-          .code("make demo\n./spaceevo run --run runs/demo\n./spaceevo evaluate --model runs/demo/models/large.onnx --data fashion-mnist"),
+          .code(
+            "make demo\n./spaceevo run --run runs/demo\n./spaceevo evaluate --model runs/demo/models/large.onnx --data fashion-mnist"
+          ),
           .facts([
             .init("processor", "AMD Zen 4, AVX-512 VNNI, 2 cores"), .init("runtime", "ONNX Runtime 1.32.0"),
             .init("configuration", "runs/demo/configuration.yaml", isCode: true),

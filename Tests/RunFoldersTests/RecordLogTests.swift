@@ -16,7 +16,8 @@ import Testing
     let written =
       (0..<500).map(Sample.numbered) + [
         Sample(key: "", loss: .infinity, blocks: []), Sample(key: "", loss: -.infinity, blocks: []),
-        Sample(key: "", loss: 0.1 + 0.2, blocks: [.max, .min]), Sample(key: "", loss: .leastNonzeroMagnitude, blocks: []),
+        Sample(key: "", loss: 0.1 + 0.2, blocks: [.max, .min]),
+        Sample(key: "", loss: .leastNonzeroMagnitude, blocks: []),
       ]
     do {
       let log = try RecordLog<Sample>(at: file)
