@@ -106,8 +106,10 @@ private func close(_ a: [Float], _ b: [Float], _ tolerance: Float = 1e-5) -> Boo
     #expect(throws: TorchError.self) { try a.rows([7]) }
     #expect(throws: TorchError.self) { try Tensor.floats([1, 2], shape: [3]) }
     #expect(throws: TorchError.self) { try a.fakeQuantizedWeight(scales: Tensor.zeros(shape: [3])) }
-    #expect(throws: TorchError.self) { try Tensor.zeros(shape: [3, 3, 3, 3]).weightSlice(
-      outputChannels: 4, inputChannels: 1, kernel: 3) }
+    #expect(throws: TorchError.self) {
+      try Tensor.zeros(shape: [3, 3, 3, 3]).weightSlice(
+        outputChannels: 4, inputChannels: 1, kernel: 3)
+    }
     #expect(throws: TorchError.self) { try a.dropout(1, seed: 0) }
     #expect(throws: TorchError.self) { try a.gradients(of: [b]) }
     #expect(throws: TorchError.self) { try Tensor.zeros(shape: [1 << 40, 1 << 20]) }
@@ -165,8 +167,11 @@ private func close(_ a: [Float], _ b: [Float], _ tolerance: Float = 1e-5) -> Boo
       slopes += zip(qi, weights).map { ($0 * total - $1) / 2 }
     }
     #expect(branches == [true, false])
-    #expect(abs(try student.adaptiveAlphaDivergence(
-      fromProbabilities: Tensor.floats(p.map(Float.init), shape: [2, 3])).item() - value) < 1e-5)
+    #expect(
+      abs(
+        try student.adaptiveAlphaDivergence(
+          fromProbabilities: Tensor.floats(p.map(Float.init), shape: [2, 3])
+        ).item() - value) < 1e-5)
     #expect(zip(gradient, slopes).allSatisfy { abs(Double($0) - $1) < 1e-5 })
   }
 

@@ -57,7 +57,8 @@ private func close(_ a: [Float], _ b: [Double], tolerance: Double = 1e-5) -> Boo
 }
 
 @Suite struct LearnedStepSizeTests {
-  @Test("Weights and their gradients are those of the written-out formulas, in every memory layout",
+  @Test(
+    "Weights and their gradients are those of the written-out formulas, in every memory layout",
     arguments: Layout.allCases, 1...5)
   func weights(layout: Layout, seed: Int) throws {
     var generator = SeededGenerator(seed: UInt64(seed), stream: "weights")
@@ -90,7 +91,8 @@ private func close(_ a: [Float], _ b: [Double], tolerance: Double = 1e-5) -> Boo
     #expect(valueGradients.contains(0), "no weight was clipped, so the test says nothing about clipping")
   }
 
-  @Test("Activations and their gradients are those of the written-out formulas, in every memory layout",
+  @Test(
+    "Activations and their gradients are those of the written-out formulas, in every memory layout",
     arguments: Layout.allCases, [-0.7, 0, 1.3, 20, -300] as [Float])
   func activations(layout: Layout, beta: Float) throws {
     for seed in 1...4 {

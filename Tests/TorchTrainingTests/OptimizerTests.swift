@@ -43,7 +43,9 @@ private func close(_ a: [Float], _ b: [Double]) -> Bool {
     for step in 1...3 {
       let g = [0.5 * Double(step), -3]
       try optimizer.step(
-        gradients: [try Tensor.floats(g.map(Float.init), shape: [2]), step == 3 ? try Tensor.floats([2], shape: [1]) : nil],
+        gradients: [
+          try Tensor.floats(g.map(Float.init), shape: [2]), step == 3 ? try Tensor.floats([2], shape: [1]) : nil,
+        ],
         learningRate: 0.1)
       for i in 0..<2 {
         m[i] = 0.8 * m[i] + 0.2 * g[i]

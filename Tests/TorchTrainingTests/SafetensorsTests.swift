@@ -6,7 +6,8 @@ import TorchTraining
   private func example() throws -> Safetensors {
     Safetensors(
       tensors: [
-        "w": try StoredTensor(shape: [2, 3], elements: .float32([1, -2, 0.5, .infinity, -0.0, .leastNonzeroMagnitude])),
+        "w": try StoredTensor(
+          shape: [2, 3], elements: .float32([1, -2, 0.5, .infinity, -0.0, .leastNonzeroMagnitude])),
         "labels": try StoredTensor(shape: [2], elements: .int64([.min, 7])),
         "bias": try StoredTensor(shape: [1], elements: .int32([-5])),
         "integers": try StoredTensor(shape: [3], elements: .int8([-127, 0, 127])),
@@ -60,7 +61,10 @@ import TorchTraining
     arguments: [
       (#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,4]}}"#, 8, "does not fill"),
       (#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}"#, 8, "no tensor owns"),
-      (#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[1],"data_offsets":[2,6]}}"#, 6, "overlap"),
+      (
+        #"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[1],"data_offsets":[2,6]}}"#,
+        6, "overlap"
+      ),
       (#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#, 9, "after its last"),
       (#"{"a":{"dtype":"F16","shape":[2],"data_offsets":[0,4]}}"#, 4, "F16"),
       (#"{"a":{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}}"#, 4, "does not fill"),
