@@ -75,7 +75,7 @@ CT_VECTORISED void differentiate(const float *x, const float *g, float *dx, int6
   for (int64_t i = 0; i < count; ++i) {
     const float v = x[i] / s;
     const float r = std::nearbyint(v);
-    const bool under = r < lo, over = r > hi;
+    const bool under = r<lo, over = r> hi;
     const float inside = under || over ? 0.0f : g[i];
     const float slope = under ? below : over ? above : r - v;
     dx[i] = inside;
@@ -86,19 +86,16 @@ CT_VECTORISED void differentiate(const float *x, const float *g, float *dx, int6
   *outside_sum = outside;
 }
 
-// Squared error of a quantiser against clamp(x, floor, ceiling).
-CT_VECTORISED float squared_error(const float *x, int64_t count, float s, float lo, float hi, float floor,
-                                  float ceiling) {
+// Squared error of a quantiser, each value counting `weight` times.
+CT_VECTORISED float squared_error(const float *x, const float *weight, int64_t count, float s, float lo, float hi) {
 #pragma clang fp reassociate(on)
   float sum = 0;
   for (int64_t i = 0; i < count; ++i) {
-    float target = x[i] < floor ? floor : x[i];
-    target = target > ceiling ? ceiling : target;
     float v = x[i] / s;
     v = v < lo ? lo : v;
     v = v > hi ? hi : v;
-    const float difference = target - s * std::nearbyint(v);
-    sum += difference * difference;
+    const float difference = x[i] - s * std::nearbyint(v);
+    sum += weight[i] * difference * difference;
   }
   return sum;
 }
@@ -245,31 +242,38 @@ void check_activation(const Tensor &scale, const CTTensor *beta) {
   }
 }
 
-// All elements of a small tensor, a fixed pseudo-random choice of a large one (a regular stride would see few
-// channels).
-std::vector<float> sample_of(const Tensor &x) {
-  constexpr int64_t most = 16384;
-  const float *values = x.const_data_ptr<float>();
-  const int64_t count = x.numel();
-  if (count <= most) return std::vector<float>(values, values + count);
-  std::vector<float> sample(most);
-  uint64_t state = 0x2545F4914F6CDD1Du;
-  for (float &element : sample) {
-    state = state * 6364136223846793005u + 1442695040888963407u;
-    element = values[static_cast<uint64_t>((static_cast<unsigned __int128>(state) * count) >> 64)];
+// The values of a tensor, gathered into the means of narrow bins: searching a range on these costs the same for every
+// size of tensor, and misses no outlier, as a sample would.
+struct Histogram {
+  std::vector<float> values, weights;
+
+  Histogram(const float *x, int64_t count, float low, float high) {
+    constexpr int64_t bins = 4096;
+    const float per_unit = static_cast<float>(bins) / (high - low);
+    std::vector<double> sums(bins, 0), counts(bins, 0);
+    for (int64_t i = 0; i < count; ++i) {
+      const float value = clamped(x[i], low, high);
+      const int64_t bin = std::min(bins - 1, static_cast<int64_t>((value - low) * per_unit));
+      sums[bin] += value;
+      counts[bin] += 1;
+    }
+    for (int64_t bin = 0; bin < bins; ++bin) {
+      if (counts[bin] == 0) continue;
+      values.push_back(static_cast<float>(sums[bin] / counts[bin]));
+      weights.push_back(static_cast<float>(counts[bin]));
+    }
   }
-  return sample;
-}
+};
 
 struct Range {
   float low, high, error;
 };
 
 // The error of the quantiser whose integers reach from `low` <= 0 to `high` >= 0.
-Range evaluated(const std::vector<float> &x, float low, float high, float floor, float ceiling) {
+Range evaluated(const Histogram &x, float low, float high) {
   const float s = std::max((high - low) / largest_activation, ct_smallest_scale);
   const float z = zero_point(s, low);
-  return {low, high, squared_error(x.data(), x.size(), s, -z, largest_activation - z, floor, ceiling)};
+  return {low, high, squared_error(x.values.data(), x.weights.data(), x.values.size(), s, -z, largest_activation - z)};
 }
 
 }  // namespace
@@ -319,8 +323,8 @@ int32_t ct_lsq_init_activation(const CTTensor *tensor, int32_t positive_only, fl
       *beta = 0;
       return;
     }
-    const std::vector<float> sample = sample_of(x);
-    Range best = evaluated(sample, low, high, floor, ceiling);
+    const Histogram histogram(values, x.numel(), low, high);
+    Range best = evaluated(histogram, low, high);
     const float widest_low = low;
     const float widest_high = high;
     // The two ends in turn: first a coarse sweep, then finer ones around the best so far.
@@ -336,8 +340,8 @@ int32_t ct_lsq_init_activation(const CTTensor *tensor, int32_t positive_only, fl
         for (int k = 0; k < candidates; ++k) {
           const float fraction = middle + reach * (static_cast<float>(k) / (candidates - 1) - 0.5f);
           if (fraction <= 0 || fraction > 1) continue;
-          const Range range = side == 0 ? evaluated(sample, best.low, fraction * widest, floor, ceiling)
-                                        : evaluated(sample, fraction * widest, best.high, floor, ceiling);
+          const Range range = side == 0 ? evaluated(histogram, best.low, fraction * widest)
+                                        : evaluated(histogram, fraction * widest, best.high);
           if (range.error < best.error) best = range;
         }
       }
@@ -360,6 +364,7 @@ int32_t ct_lsq_init_weight(const CTTensor *w, CTTensor **scales) {
     const int64_t count = x.numel() / std::max<int64_t>(channels, 1);
     Tensor result = at::zeros({channels}, at::TensorOptions(at::kFloat));
     float *s = result.data_ptr<float>();
+    const std::vector<float> ones(count, 1);
     double sum = 0;
     int64_t filled = 0;
     for (int64_t c = 0; c < channels; ++c) {
@@ -371,12 +376,10 @@ int32_t ct_lsq_init_weight(const CTTensor *w, CTTensor **scales) {
         largest = std::max(largest, std::abs(values[i]));
       }
       if (largest == 0) continue;
-      const float infinity = std::numeric_limits<float>::infinity();
-      float least = infinity;
+      float least = std::numeric_limits<float>::infinity();
       for (int k = 0; k <= 50; ++k) {
         const float candidate = std::max(largest * (1 - 0.014f * k) / largest_weight, ct_smallest_scale);
-        const float error =
-            squared_error(values, count, candidate, -largest_weight, largest_weight, -infinity, infinity);
+        const float error = squared_error(values, ones.data(), count, candidate, -largest_weight, largest_weight);
         if (error < least) {
           least = error;
           s[c] = candidate;

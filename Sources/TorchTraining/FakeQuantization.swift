@@ -52,7 +52,8 @@ extension Tensor {
     }
   }
 
-  /// The quantiser of activations with the least mean squared error on these elements (on a fixed sample of many).
+  /// The quantiser of activations with the least mean squared error on these elements, of those that a fixed search
+  /// tries.
   ///
   /// With `positiveOnly` the zero point is 0 and the error is that against `clamp(x, 0, 255 * maximumScale)`. Throws if
   /// an element is not finite.

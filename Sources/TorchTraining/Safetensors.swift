@@ -123,7 +123,12 @@ public struct Safetensors: Hashable, Sendable {
     struct Entry: Codable {
       let dtype: String
       let shape: [Int]
-      let data_offsets: [Int]
+      let offsets: [Int]
+
+      enum CodingKeys: String, CodingKey {
+        case dtype, shape
+        case offsets = "data_offsets"
+      }
     }
 
     struct Key: CodingKey {
@@ -197,19 +202,20 @@ public struct Safetensors: Hashable, Sendable {
     tensors = [:]
     metadata = header.metadata
     let inOrder = header.entries.sorted {
-      ($0.value.data_offsets.first ?? 0, $0.value.data_offsets.last ?? 0, $0.key)
-        < ($1.value.data_offsets.first ?? 0, $1.value.data_offsets.last ?? 0, $1.key)
+      ($0.value.offsets.first ?? 0, $0.value.offsets.last ?? 0, $0.key)
+        < ($1.value.offsets.first ?? 0, $1.value.offsets.last ?? 0, $1.key)
     }
     for (name, entry) in inOrder {
       guard let width = StoredTensor.Elements.bytesPerElement[entry.dtype] else {
         throw refusal("tensor \(name) has type \(entry.dtype); F32, I64, I32, I8 and U8 can be read")
       }
-      guard entry.data_offsets.count == 2, entry.data_offsets[0] >= 0, entry.data_offsets[0] <= entry.data_offsets[1]
+      guard entry.offsets.count == 2, entry.offsets[0] >= 0, entry.offsets[0] <= entry.offsets[1]
       else {
-        throw refusal("tensor \(name) has offsets \(entry.data_offsets), which are no range")
+        throw refusal("tensor \(name) has offsets \(entry.offsets), which are no range")
       }
-      let range = entry.data_offsets[0]..<entry.data_offsets[1]
-      guard let count = StoredTensor.product(entry.shape), count.multipliedReportingOverflow(by: width).overflow == false,
+      let range = entry.offsets[0]..<entry.offsets[1]
+      guard let count = StoredTensor.product(entry.shape),
+        count.multipliedReportingOverflow(by: width).overflow == false,
         count * width == range.count
       else {
         throw refusal("tensor \(name), \(entry.dtype) \(entry.shape), does not fill its \(range.count) bytes")
@@ -253,7 +259,7 @@ public struct Safetensors: Hashable, Sendable {
       }
       let size = tensor.elements.count * StoredTensor.Elements.bytesPerElement[tensor.elements.typeName]!
       header.entries[name] = Header.Entry(
-        dtype: tensor.elements.typeName, shape: tensor.shape, data_offsets: [offset, offset + size])
+        dtype: tensor.elements.typeName, shape: tensor.shape, offsets: [offset, offset + size])
       offset += size
     }
     let encoder = JSONEncoder()
@@ -313,8 +319,9 @@ private func writeAtomically(_ data: Data, to path: String) throws(SafetensorsEr
     throw error
   }
   // The rename is durable once the folder is flushed too; a file system that cannot do that is no reason to fail.
-  let folder = open((path as NSString).deletingLastPathComponent.isEmpty
-    ? "." : (path as NSString).deletingLastPathComponent, O_RDONLY)
+  let folder = open(
+    (path as NSString).deletingLastPathComponent.isEmpty
+      ? "." : (path as NSString).deletingLastPathComponent, O_RDONLY)
   if folder >= 0 {
     fsync(folder)
     close(folder)

@@ -29,7 +29,8 @@ private func close(_ a: [Float], _ b: [Float], _ tolerance: Float = 1e-5) -> Boo
     // Channel 0 holds 1, 3, 0, 0 and channel 1 holds 5, 7, 2, 2.
     #expect(close(try result.mean.floats(), [1, 4]))
     #expect(close(try result.variance.floats(), [1.5, 4.5]))
-    let expected: [Float] = [0, 4 / 1.5.squareRoot(), 1 / 4.5.squareRoot() + 10, 3 / 4.5.squareRoot() + 10]
+    let first = Float(1.5).squareRoot(), second = Float(4.5).squareRoot()
+    let expected: [Float] = [0, 4 / first, 1 / second + 10, 3 / second + 10]
     #expect(close(Array(try result.output.floats().prefix(4)), expected))
     let again = try x.batchNormalized(
       gamma: gamma, beta: beta, mean: result.mean, variance: result.variance, epsilon: 0)
@@ -105,8 +106,10 @@ private func close(_ a: [Float], _ b: [Float], _ tolerance: Float = 1e-5) -> Boo
     #expect(throws: TorchError.self) { try a.rows([7]) }
     #expect(throws: TorchError.self) { try Tensor.floats([1, 2], shape: [3]) }
     #expect(throws: TorchError.self) { try a.fakeQuantizedWeight(scales: Tensor.zeros(shape: [3])) }
-    #expect(throws: TorchError.self) { try Tensor.zeros(shape: [3, 3, 3, 3]).weightSlice(
-      outputChannels: 4, inputChannels: 1, kernel: 3) }
+    #expect(throws: TorchError.self) {
+      try Tensor.zeros(shape: [3, 3, 3, 3]).weightSlice(
+        outputChannels: 4, inputChannels: 1, kernel: 3)
+    }
     #expect(throws: TorchError.self) { try a.dropout(1, seed: 0) }
     #expect(throws: TorchError.self) { try a.gradients(of: [b]) }
     #expect(throws: TorchError.self) { try Tensor.zeros(shape: [1 << 40, 1 << 20]) }
@@ -164,8 +167,11 @@ private func close(_ a: [Float], _ b: [Float], _ tolerance: Float = 1e-5) -> Boo
       slopes += zip(qi, weights).map { ($0 * total - $1) / 2 }
     }
     #expect(branches == [true, false])
-    #expect(abs(try student.adaptiveAlphaDivergence(
-      fromProbabilities: Tensor.floats(p.map(Float.init), shape: [2, 3])).item() - value) < 1e-5)
+    #expect(
+      abs(
+        try student.adaptiveAlphaDivergence(
+          fromProbabilities: Tensor.floats(p.map(Float.init), shape: [2, 3])
+        ).item() - value) < 1e-5)
     #expect(zip(gradient, slopes).allSatisfy { abs(Double($0) - $1) < 1e-5 })
   }
 

@@ -158,7 +158,7 @@ int32_t ct_lsq_weight(const CTTensor *w, const CTTensor *scale, CTTensor **out);
 /// a positive `max_scale` caps the scale: 6/255 makes it a ReLU6.
 int32_t ct_lsq_activation(const CTTensor *x, const CTTensor *scale, const CTTensor *beta, float max_scale,
                           CTTensor **out);
-/// Scale and beta whose quantiser has the least mean squared error on x, or on a fixed sample of a large x. With
+/// Scale and beta whose quantiser has the least mean squared error on x, of the ranges that a fixed search tries. With
 /// `positive_only` the error is that against clamp(x, 0, 255 * max_scale) (no upper bound for max_scale <= 0), and
 /// beta is 0. Fails if x holds a value that is not finite.
 int32_t ct_lsq_init_activation(const CTTensor *x, int32_t positive_only, float max_scale, float *scale, float *beta);
