@@ -33,6 +33,7 @@ enum ChartStyle {
       .chart .strong{font-weight:600}
       .chart .series-name{fill:currentColor;font-weight:600}
       .chart .halo{paint-order:stroke;stroke:var(--paper);stroke-width:3.5px;stroke-linejoin:round}
+      .chart .point-label{font-size:\(Int(pointLabelSize))px}
       .chart .grid{stroke:var(--grid);stroke-width:1;fill:none}
       .chart .axis{stroke:var(--rule);stroke-width:1;fill:none}
       .chart .rule{stroke:var(--ink);stroke-width:1.1;stroke-dasharray:5 3;fill:none}
@@ -67,6 +68,8 @@ enum ChartStyle {
   /// The size of type, and the distance of its lines, in pixels.
   static let labelSize = 12.0
   static let lineHeight = 15.0
+  /// The size of labels of points.
+  static let pointLabelSize = 11.0
 
   static func seriesClass(_ index: Int) -> String { "s\(index % seriesCount + 1)" }
 

@@ -57,7 +57,7 @@ public struct HistogramChart: Chart, Hashable {
     var yScale = AxisScale(yAxis, values: shares.joined().map { $0 * headroom }, tickGoal: 5)
     let left = (yScale.ticks.map { TextMetrics.width($0.label, size: 12) }.max() ?? 0) + 12
     let plot = Box(
-      x: left, y: legend.height + 22, width: width - left - 16, height: min(max(width * 0.36, 180), 270))
+      x: left, y: legend.height + 24, width: width - left - 16, height: min(max(width * 0.36, 180), 270))
     yScale.start = plot.y + plot.height
     yScale.end = plot.y
     var xScale = AxisScale(

@@ -48,11 +48,14 @@ package struct LabelPlacement {
 
   /// Where labels may stand.
   package var bounds: Box
-  /// Marks and bits of line, better not covered.
+  /// Marks, hardly ever to be covered.
+  package var marks: [Box]
+  /// Bits of line and other text, better not covered.
   package var obstacles: [Box]
 
-  package init(bounds: Box, obstacles: [Box]) {
+  package init(bounds: Box, marks: [Box] = [], obstacles: [Box]) {
     self.bounds = bounds
+    self.marks = marks
     self.obstacles = obstacles
   }
 
@@ -92,6 +95,7 @@ package struct LabelPlacement {
       var cost = preference + box.distance(x: request.x, y: request.y)
       if cost >= bestCost { return }
       for obstacle in obstacles where obstacle.overlaps(box) { cost += 9 }
+      for mark in marks where mark.overlaps(box) { cost += 32 }
       // A label must not look as if it belonged to another point.
       for (other, request) in requests.enumerated() where other != index {
         if box.distance(x: request.x, y: request.y) < request.clearance { cost += 14 }

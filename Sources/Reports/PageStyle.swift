@@ -25,6 +25,7 @@ enum PageStyle {
     .scroll:focus-visible,pre:focus-visible,a:focus-visible,summary:focus-visible{outline:2px solid var(--accent);\
     outline-offset:2px}
     figure{margin:2rem 0 2.2rem}
+    main>:first-child{margin-top:0}
     .drawing{margin:0 auto}
     .drawing svg{display:block;width:100%;height:auto;overflow:visible}
     .narrow{display:none}
@@ -85,13 +86,13 @@ enum PageStyle {
     tbody tr:hover>*{background:var(--tint)}
     .number{text-align:right}
     td.number{white-space:nowrap}
-    table code{white-space:nowrap}
+    table code{white-space:nowrap;font-size:.9em}
     .facts{font:.875rem/1.5 var(--sans);margin:1rem 0 1.4rem}
     .facts div{display:grid;grid-template-columns:minmax(8rem,13rem) minmax(0,1fr);gap:.2rem 1rem;padding:.28rem 0}
     .facts div+div{border-top:1px solid var(--grid)}
     .facts dt{color:var(--muted)}
     .facts dd{margin:0;overflow-wrap:anywhere;font-variant-numeric:tabular-nums}
-    .highlights{display:grid;grid-template-columns:repeat(auto-fit,minmax(9.5rem,1fr));gap:1.2rem 2rem;margin:1.8rem 0 2rem}
+    .highlights{display:grid;grid-template-columns:repeat(auto-fit,minmax(7.5rem,1fr));gap:1.2rem 2rem;margin:1.8rem 0 2rem}
     .highlights div{display:flex;flex-direction:column-reverse;justify-content:flex-end;border-top:1.5px solid var(--ink);\
     padding-top:.5rem}
     .highlights dd{margin:0;font:600 1.9rem/1.15 var(--sans);letter-spacing:-.02em;font-variant-numeric:tabular-nums}
@@ -111,6 +112,7 @@ enum PageStyle {
     h2{break-after:avoid}
     figure,tr,.highlights,pre{break-inside:avoid}
     .scroll{overflow:visible}
+    .drawing.wide{max-width:15.5cm!important;margin:0}
     pre{white-space:pre-wrap}
     details::details-content{content-visibility:visible;block-size:auto}
     tbody tr:hover>*{background:none}

@@ -12,11 +12,12 @@ struct XYLayout {
   private let gutter: Double
   private let hasSidePanel: Bool
   private var obstacles: [Box] = []
+  private var markBoxes: [Box] = []
   /// Points that the chart shows, with their places, by series.
   private let places: [[(point: XYChart.Point, x: Double, y: Double)]]
 
   private static let widthForSidePanel = 640.0
-  private static let headHeight = 22.0
+  private static let headHeight = 24.0
   private static let footHeight = 42.0
   /// Beyond this many points, none of them answers the pointer: the drawing would be large and no point could be hit.
   private static let mostTips = 250
@@ -47,7 +48,7 @@ struct XYLayout {
     legend = Legend(hasLegend ? chart.series.indices.map { Self.entry(chart, $0) } : [], width: width)
 
     let plotHeight = isSquare ? min(width * 0.62, 430) : min(max(width * 0.46, 210), 380)
-    var yScale = AxisScale(chart.y, values: ys, tickGoal: Int(plotHeight / 48))
+    var yScale = AxisScale(chart.y, values: ys, tickGoal: Int(plotHeight / 44))
     let left = (yScale.ticks.map { TextMetrics.width($0.label, size: 12) }.max() ?? 0) + 12
     var plotWidth = width - left - max(gutter, 16)
     if isSquare { plotWidth = min(plotWidth, plotHeight * 1.12) }
@@ -87,7 +88,7 @@ struct XYLayout {
     var content = legend.content
     content.append(PlotFrame(plot: plot, x: xScale, y: yScale).content)
     content += diagonal()
-    content += chart.rules.compactMap(ruleLine)
+    content += chart.rules.compactMap { ruleLine($0) }
     for index in chart.series.indices { content += line(of: index) + marks(of: index) }
     content += endNames()
     content += ruleLabels()
@@ -158,7 +159,7 @@ struct XYLayout {
     let radius = isCloud ? 2.6 : 4
     var marks: [Markup] = []
     for (point, x, y) in places[index] {
-      obstacles.append(Box(x: x - radius - 1, y: y - radius - 1, width: 2 * radius + 2, height: 2 * radius + 2))
+      markBoxes.append(Box(x: x - radius - 1, y: y - radius - 1, width: 2 * radius + 2, height: 2 * radius + 2))
       let tip = count <= Self.mostTips ? self.tip(point, of: series) : nil
       marks.append(Shape.marker(index, x: x, y: y, radius: radius, isOneOfMany: isCloud, tip: tip))
     }
@@ -230,43 +231,56 @@ struct XYLayout {
     for series in places {
       for (point, x, y) in series {
         guard let label = point.label, !label.isEmpty else { continue }
-        let text = TextMetrics.shortened(label, size: 11, limit: plot.width * 0.42)
+        let text = TextMetrics.shortened(label, size: ChartStyle.pointLabelSize, limit: plot.width * 0.42)
         full.append(label)
         requests.append(
-          .init(text: text, x: x, y: y, width: TextMetrics.width(text, size: 11), clearance: 7))
+          .init(
+            text: text, x: x, y: y, width: TextMetrics.width(text, size: ChartStyle.pointLabelSize) + 4, clearance: 7))
       }
     }
     let bounds = Box(x: plot.x + 2, y: plot.y + 1, width: plot.width - 4, height: plot.height - 2)
-    let boxes = LabelPlacement(bounds: bounds, obstacles: obstacles).place(requests)
-    var content: [Markup] = []
+    let boxes = LabelPlacement(bounds: bounds, marks: markBoxes, obstacles: obstacles).place(requests)
+    // Leaders run under the labels, never through one.
+    var leaders: [Markup] = []
+    var labels: [Markup] = []
     for ((request, box), full) in zip(zip(requests, boxes), full) {
       guard let box else { continue }
       if box.distance(x: request.x, y: request.y) > request.clearance + 6 {
         let end = box.nearest(x: request.x, y: request.y)
-        content.append(Shape.line(request.x, request.y, end.x, end.y, class: "leader"))
+        leaders.append(Shape.line(request.x, request.y, end.x, end.y, class: "leader"))
       }
-      content.append(
-        Shape.text(request.text, x: box.x, y: box.y + 10, class: "halo point-label", full: full))
+      labels.append(Shape.text(request.text, x: box.x, y: box.y + 10, class: "halo point-label", full: full))
     }
-    return (content, boxes.count { $0 == nil })
+    return (leaders + labels, boxes.count { $0 == nil })
   }
 
   // MARK: - Rules and the diagonal
 
-  private func ruleLine(_ rule: XYChart.Rule) -> Markup? {
+  private func isShown(_ rule: XYChart.Rule) -> Bool {
     let scale = rule.direction == .vertical ? xScale : yScale
-    guard scale.axis.canShow(rule.value), scale.shows(rule.value) else { return nil }
-    let place = scale.position(rule.value)
-    return rule.direction == .vertical
-      ? Shape.line(place, plot.y, place, plot.y + plot.height, class: "rule")
-      : Shape.line(plot.x, place, plot.x + plot.width, place, class: "rule")
+    return scale.axis.canShow(rule.value) && scale.shows(rule.value)
+  }
+
+  private mutating func ruleLine(_ rule: XYChart.Rule) -> Markup? {
+    guard isShown(rule) else { return nil }
+    let ends: [(x: Double, y: Double)]
+    switch rule.direction {
+    case .vertical:
+      let x = xScale.position(rule.value)
+      ends = [(x, plot.y), (x, plot.y + plot.height)]
+    case .horizontal:
+      let y = yScale.position(rule.value)
+      ends = [(plot.x, y), (plot.x + plot.width, y)]
+    }
+    cover(ends)
+    return Shape.line(ends[0].x, ends[0].y, ends[1].x, ends[1].y, class: "rule")
   }
 
   /// Each label on its line's side, as near to the top (or to the left) as it stands free.
   private mutating func ruleLabels() -> [Markup] {
     var content: [Markup] = []
     var taken: [Box] = []
-    for rule in chart.rules where ruleLine(rule) != nil {
+    for rule in chart.rules where isShown(rule) {
       let text = TextMetrics.shortened(rule.label, size: 12, limit: plot.width * 0.45)
       let candidates = ruleLabelPlaces(rule, width: TextMetrics.width(text, size: 12))
       let best = candidates.enumerated().min { first, second in
@@ -281,7 +295,7 @@ struct XYLayout {
   }
 
   private func cost(_ box: Box, _ taken: [Box]) -> Double {
-    Double(obstacles.count(where: box.overlaps)) * 6 + (taken.contains(where: box.overlaps) ? 1000 : 0)
+    Double((obstacles + markBoxes).count(where: box.overlaps)) * 6 + (taken.contains(where: box.overlaps) ? 1000 : 0)
   }
 
   private func ruleLabelPlaces(_ rule: XYChart.Rule, width: Double) -> [Box] {

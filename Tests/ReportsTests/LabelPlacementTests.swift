@@ -48,4 +48,19 @@ struct LabelPlacementTests {
     let moved = try #require(LabelPlacement(bounds: bounds, obstacles: [obstacle]).place([request])[0])
     #expect(!moved.overlaps(obstacle))
   }
+
+  @Test("In a chart, twelve long labels of close points are all drawn, none on another", arguments: [400.0, 720])
+  func crowdedChart(width: Double) throws {
+    let labels = try MarkupTree(parsing: SampleReport.crowded.svg(width: width)).all("text", class: "point-label")
+    #expect(labels.count == 12)
+    // 0.56 em a letter is a usual sans-serif face; a line is as high as its letters, 0.9 em.
+    let boxes = try labels.map { label in
+      Box(
+        x: try #require(label.number("x")), y: try #require(label.number("y")) - 9,
+        width: Double(label.text.count) * 0.56 * 11, height: 10)
+    }
+    for (index, box) in boxes.enumerated() {
+      for other in boxes[(index + 1)...] { #expect(!box.overlaps(other)) }
+    }
+  }
 }

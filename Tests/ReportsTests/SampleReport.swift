@@ -145,6 +145,22 @@ enum SampleReport {
       .init("ONNX Runtime", values: [2.1, 1.3, 1.4, 3.4, 2.5]), .init("OpenVINO", values: [2.6, 1.5, 0.93, 3.6, nil]),
     ], reference: 1)
 
+  /// Twelve points close together with long names: the hardest that labels must cope with.
+  static let crowded: XYChart = {
+    var numbers = SeededNumbers(seed: 23)
+    return XYChart(
+      "Twelve close points with long labels", x: Axis("INT8 latency", unit: "ms"), y: Axis("Top-1 accuracy", unit: "%"),
+      series: [
+        .init(
+          "networks", style: .points,
+          points: (0..<12).map { index in
+            .init(
+              x: index == 0 ? 1 : 3 + 0.3 * numbers.normal(), y: index == 0 ? 80 : 88 + 0.4 * numbers.normal(),
+              label: "onnxw-151122-02323\(index) network")
+          })
+      ])
+  }()
+
   static let charts: [(name: String, chart: any Chart)] = [
     ("front", front), ("training", training), ("evolution", evolution), ("agreement", agreement(.linear)),
     ("agreement-logarithmic", agreement(.logarithmic)), ("distribution", distribution),
