@@ -1,3 +1,4 @@
+import Datasets
 import DeviceLatency
 import Foundation
 import InferenceRuntimes

@@ -205,7 +205,7 @@ struct PredictCommand: ParsableCommand {
     }
     let predictor = try JSONDecoder().decode(
       LatencyPredictor.self, from: Data(Program.bytes(ofFile: predictor)))
-    let answer = Answer(device: "\(predictor.device)", milliseconds: predictor.predict(graph))
+    let answer = Answer(device: "\(predictor.device)", milliseconds: predictor.milliseconds(of: graph))
     if output.json { try printJSON(answer) } else { print("\(answer.milliseconds) ms, predicted for \(answer.device)") }
   }
 }

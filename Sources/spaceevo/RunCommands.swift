@@ -35,7 +35,7 @@ struct RunCommand: ParsableCommand {
   func run() throws {
     let run = try options.open()
     let models = try run.through(.report)
-    if json { try printJSON(models) } else { print(run.resultText()) }
+    if json { try printJSON(models) } else { print(try run.resultText()) }
   }
 }
 
