@@ -31,6 +31,7 @@ struct ProfileStep {
       try log.append(measurement)
     } progress: { phase, done, total in
       if steps[phase] == nil {
+        for step in steps.values { step.finish() }
         steps[phase] = context.display.begin(
           "Measure \(phase.rawValue) on \(meter.device.name)", unit: phase.rawValue, total: total, alreadyDone: done)
         shown[phase] = done
