@@ -79,16 +79,17 @@ if !pureOnly {
     .target(
       name: "Pipeline",
       dependencies: [
-        "StrictYAML", "SearchSpaces", "NetworkGraphs", "Quantization", "DeviceLatency", "SpaceEvolution", "Reports",
-        "Datasets", "RunFolders", "ONNXExport", "InferenceRuntimes", "TorchTraining",
-      ], resources: [.embedInCode("Configurations")], swiftSettings: common),
+        "StrictYAML", "SearchSpaces", "NetworkGraphs", "Quantization",
+        "Datasets", "RunFolders", "TorchTraining",
+      ], exclude: ["ProfileStep.swift","DesignStep.swift","ModelsStep.swift","Run.swift","SearchStep.swift","DistillationStep.swift","RunContextNetworks.swift","RunReport.swift"], resources: [.embedInCode("Configurations")], swiftSettings: common),
+    .executableTarget(name: "experiment", dependencies: ["Pipeline","RunFolders","SearchSpaces"], path: "Experiment"),
     .executableTarget(
       name: "spaceevo",
       dependencies: [
         "Pipeline", "SearchSpaces", "NetworkGraphs", "Quantization", "DeviceLatency", "SpaceEvolution", "Reports",
         "Datasets", "RunFolders", "ONNXExport", "InferenceRuntimes", "TorchTraining", argumentParser,
       ], swiftSettings: common),
-    .testTarget(name: "DatasetsTests", dependencies: ["Datasets"], swiftSettings: common),
+    .testTarget(name: "DatasetsTests", dependencies: ["Datasets", "SearchSpaces"], swiftSettings: common),
     .testTarget(name: "RunFoldersTests", dependencies: ["RunFolders"], swiftSettings: common),
     .testTarget(
       name: "InferenceRuntimesTests",
@@ -111,9 +112,9 @@ let package = Package(
   name: "spaceevo",
   platforms: [.macOS(.v15)],
   dependencies: [
-    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
-    .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
-    .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
+    .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+    .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
+    .package(url: "https://github.com/apple/swift-protobuf", exact: "1.39.0"),
   ],
   targets: targets,
   swiftLanguageModes: [.v6]

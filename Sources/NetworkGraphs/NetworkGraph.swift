@@ -94,6 +94,20 @@ public struct Node: Hashable, Sendable {
   /// Index of the stage: 0 the input and the stem, 1… the stages, then one for the head.
   public var stage: Int
 
+  public init(
+    name: String, operation: Operation, inputs: [Int], shape: TensorShape, range: OutputRange, quantizesWeights: Bool,
+    quantizesOutput: Bool, stage: Int
+  ) {
+    self.name = name
+    self.operation = operation
+    self.inputs = inputs
+    self.shape = shape
+    self.range = range
+    self.quantizesWeights = quantizesWeights
+    self.quantizesOutput = quantizesOutput
+    self.stage = stage
+  }
+
   /// The convolution, where the node is one.
   public var convolution: Convolution? {
     if case .convolution(let convolution) = operation { convolution } else { nil }
@@ -108,6 +122,12 @@ public struct NetworkGraph: Hashable, Sendable {
   public var stageNames: [String]
   /// For each value of `Node.stage`, the index of the node whose output leaves the stage.
   public var stageOutputs: [Int]
+
+  public init(nodes: [Node], stageNames: [String], stageOutputs: [Int]) {
+    self.nodes = nodes
+    self.stageNames = stageNames
+    self.stageOutputs = stageOutputs
+  }
 
   /// The shape of one image.
   public var inputShape: TensorShape { nodes[0].shape }

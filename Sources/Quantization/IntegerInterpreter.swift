@@ -8,14 +8,20 @@ extension IntegerNetwork {
   /// - Parameter pixels: channels x height x width.
   /// - Returns: The uint8 output of every node, channels x height x width.
   /// - Precondition: as many pixels as the input shape has.
-  public func evaluate(_ pixels: [UInt8]) -> [[UInt8]] {
-    precondition(pixels.count == graph.inputShape.count, "one pixel an input element")
+  public func evaluate(_ pixels: [UInt8]) -> [[UInt8]] { evaluate(maps: [pixels]) }
+
+  /// The same for a graph with several inputs: one map an input node, in order.
+  ///
+  /// - Precondition: as many elements in each as the input node's shape has.
+  public func evaluate(maps: [[UInt8]]) -> [[UInt8]] {
+    var inputs = maps[...]
     var values: [[UInt8]] = []
     for (index, node) in graph.nodes.enumerated() {
       let output = quantizers[index]
       switch node.operation {
       case .input:
-        values.append(pixels)
+        precondition(inputs.first?.count == node.shape.count, "one element of a map for each of the input's")
+        values.append(inputs.removeFirst())
       case .convolution(let convolution):
         values.append(evaluate(convolution, at: index, input: values[node.inputs[0]]))
       case .activation(let activation):

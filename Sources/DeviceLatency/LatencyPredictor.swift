@@ -1,0 +1,171 @@
+public import NetworkGraphs
+import SearchSpaces
+
+/// The INT8 latency of any network of a hyperspace on one device, from the measured times of its parts.
+///
+/// A part that was never measured is estimated from those that were; the sum of the parts becomes the latency of the
+/// network by a small correction that was fitted on measured networks. Its JSON form is the measured table, readable
+/// without this program: a kernel's text and its microseconds.
+public struct LatencyPredictor: Sendable {
+  public static let formatVersion = 1
+
+  public var device: DeviceIdentity
+  /// Microseconds of each measured kernel, without the cost of a call.
+  public private(set) var kernels: [KernelSignature: Double]
+  /// Microseconds of kernels that were estimated ahead of time.
+  public private(set) var estimates: [KernelSignature: Double] = [:]
+  public var correction: LatencyCorrection
+  /// Share of the kernels' measurements, from 0 to 1, that had the machine at its full speed.
+  public var gatedShare: Double
+  /// Mean absolute error of estimated kernels in percent, by cross-validation; `nil` where too few were measured.
+  public var estimateErrorPercent: Double?
+  /// On networks that the predictor was not fitted on.
+  public var heldOut: PredictionAccuracy?
+
+  private var regression: KernelRegression
+
+  /// - Parameters:
+  ///   - kernels: Microseconds of each measured kernel; what is not above 0 is raised to a hundredth.
+  ///   - gatedShare: See the property.
+  public init(
+    device: DeviceIdentity, kernels: [KernelSignature: Double], correction: LatencyCorrection = .none,
+    gatedShare: Double = 1
+  ) {
+    self.device = device
+    // A kernel that is faster than the noise of an empty call still takes time.
+    self.kernels = kernels.mapValues { max($0, 0.01) }
+    self.correction = correction
+    self.gatedShare = gatedShare
+    regression = KernelRegression(self.kernels)
+    estimateErrorPercent = KernelRegression.crossValidatedPercent(self.kernels)
+  }
+
+  /// Estimates kernels now, so that predictions only look them up.
+  public mutating func estimate(_ signatures: some Sequence<KernelSignature>) {
+    for kernel in signatures where kernels[kernel] == nil && estimates[kernel] == nil {
+      estimates[kernel] = regression.microseconds(kernel)
+    }
+  }
+
+  /// Microseconds of one kernel alone: measured, or else estimated. 0 where nothing at all was measured.
+  public func microseconds(of kernel: KernelSignature) -> Double {
+    kernels[kernel] ?? estimates[kernel] ?? regression.microseconds(kernel) ?? 0
+  }
+
+  /// The latency of a whole network, from pixels to logits.
+  public func prediction(of graph: NetworkGraph) -> LatencyPrediction {
+    let parts = parts(of: graph, isWhole: true)
+    return LatencyPrediction(
+      stageNames: graph.stageNames, stageMilliseconds: parts.map(corrected),
+      callMilliseconds: correction.microsecondsPerCall / 1e3)
+  }
+
+  /// Milliseconds of a whole network, from pixels to logits.
+  public func milliseconds(of graph: NetworkGraph) -> Double { prediction(of: graph).milliseconds }
+
+  /// Milliseconds that a stage adds to any network: the graph is the stage's alone.
+  public func stageMilliseconds(of graph: NetworkGraph) -> Double {
+    parts(of: graph, isWhole: false).map(corrected).reduce(0, +)
+  }
+
+  /// The sum of a network's parts, for fitting the correction.
+  public func sample(of graph: NetworkGraph, measuredMicroseconds: Double) -> LatencyCorrection.Sample {
+    let parts = parts(of: graph, isWhole: true)
+    return LatencyCorrection.Sample(
+      partsMicroseconds: parts.reduce(0) { $0 + $1.microseconds },
+      operations: parts.reduce(0) { $0 + $1.operations },
+      weightMegabytes: parts.reduce(0) { $0 + $1.megabytes }, measuredMicroseconds: measuredMicroseconds)
+  }
+
+  private struct Parts {
+    var microseconds = 0.0
+    var operations = 0
+    var megabytes = 0.0
+  }
+
+  /// One value a stage of the graph.
+  private func parts(of graph: NetworkGraph, isWhole: Bool) -> [Parts] {
+    var parts = [Parts](repeating: Parts(), count: graph.stageNames.count)
+    for (node, kernel) in zip(graph.nodes, graph.kernelSignatures(isWhole: isWhole)) {
+      guard let kernel else { continue }
+      parts[node.stage].microseconds += microseconds(of: kernel)
+      parts[node.stage].operations += 1
+      parts[node.stage].megabytes += Double(node.convolution?.weightCount ?? 0) / 1e6
+    }
+    return parts
+  }
+
+  /// Milliseconds, without the cost of the call.
+  private func corrected(_ parts: Parts) -> Double {
+    (correction.scale * parts.microseconds + correction.microsecondsPerOperation * Double(parts.operations)
+      + correction.microsecondsPerMegabyte * parts.megabytes) / 1e3
+  }
+}
+
+/// A predicted latency and what it is made of.
+public struct LatencyPrediction: Hashable, Sendable {
+  public var stageNames: [String]
+  /// One a stage name; the first is the stem, the last the head.
+  public var stageMilliseconds: [Double]
+  public var callMilliseconds: Double
+
+  /// What every network pays that has this stem and this head.
+  public var fixedMilliseconds: Double {
+    stageMilliseconds.first! + (stageMilliseconds.count > 1 ? stageMilliseconds.last! : 0) + callMilliseconds
+  }
+
+  /// Stem, head and call, then stage after stage: the same sum as of tables of stages.
+  public var milliseconds: Double {
+    stageMilliseconds.dropFirst().dropLast().reduce(fixedMilliseconds, +)
+  }
+}
+
+extension LatencyPredictor: Codable {
+  private enum Key: String, CodingKey {
+    case formatVersion, device, correction, gatedShare, estimateErrorPercent, heldOut, microseconds,
+      estimatedMicroseconds
+  }
+
+  public init(from decoder: any Decoder) throws {
+    let container = try decoder.container(keyedBy: Key.self)
+    let version = try container.decode(Int.self, forKey: .formatVersion)
+    guard version == LatencyPredictor.formatVersion else {
+      throw DecodingError.dataCorruptedError(
+        forKey: .formatVersion, in: container,
+        debugDescription:
+          "this predictor has format \(version); this program reads \(LatencyPredictor.formatVersion). Profile anew.")
+    }
+    func table(_ key: Key) throws -> [KernelSignature: Double] {
+      var table: [KernelSignature: Double] = [:]
+      for (text, value) in try container.decode([String: Double].self, forKey: key) {
+        guard let kernel = KernelSignature(text), value > 0, value.isFinite else {
+          throw DecodingError.dataCorruptedError(
+            forKey: key, in: container, debugDescription: "\"\(text)\": \(value) is no kernel and its microseconds")
+        }
+        table[kernel] = value
+      }
+      return table
+    }
+    self.init(
+      device: try container.decode(DeviceIdentity.self, forKey: .device), kernels: try table(.microseconds),
+      correction: try container.decode(LatencyCorrection.self, forKey: .correction),
+      gatedShare: try container.decode(Double.self, forKey: .gatedShare))
+    estimates = try table(.estimatedMicroseconds)
+    heldOut = try container.decodeIfPresent(PredictionAccuracy.self, forKey: .heldOut)
+  }
+
+  public func encode(to encoder: any Encoder) throws {
+    var container = encoder.container(keyedBy: Key.self)
+    try container.encode(LatencyPredictor.formatVersion, forKey: .formatVersion)
+    try container.encode(device, forKey: .device)
+    try container.encode(correction, forKey: .correction)
+    try container.encode(gatedShare, forKey: .gatedShare)
+    try container.encodeIfPresent(estimateErrorPercent, forKey: .estimateErrorPercent)
+    try container.encodeIfPresent(heldOut, forKey: .heldOut)
+    func texts(_ table: [KernelSignature: Double]) -> [String: Double] {
+      Dictionary(uniqueKeysWithValues: table.map { ($0.key.description, $0.value) })
+    }
+    try container.encode(texts(kernels), forKey: .microseconds)
+    try container.encode(texts(estimates), forKey: .estimatedMicroseconds)
+  }
+}

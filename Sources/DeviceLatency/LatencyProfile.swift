@@ -1,0 +1,190 @@
+public import NetworkGraphs
+public import SearchSpaces
+
+/// Builds the latency predictor of a hyperspace for a device within a time budget.
+///
+/// First whole random networks, for the correction and to hold out; then kernels, those that random networks of random
+/// spaces use most first, until the time is up.
+public struct LatencyProfile: Sendable {
+  public enum Phase: String, Hashable, Sendable {
+    case networks
+    case kernels
+  }
+
+  public var hyperspace: Hyperspace
+  public var seed: UInt64
+  /// Networks that the correction is fitted on, and others that only judge the result.
+  public var fittedNetworks: Int
+  public var heldOutNetworks: Int
+  /// Random networks from which the use of kernels is counted.
+  public var countedNetworks: Int
+
+  public init(
+    hyperspace: Hyperspace, seed: UInt64 = 0, fittedNetworks: Int = 24, heldOutNetworks: Int = 12,
+    countedNetworks: Int = 2_000
+  ) {
+    self.hyperspace = hyperspace
+    self.seed = seed
+    self.fittedNetworks = fittedNetworks
+    self.heldOutNetworks = heldOutNetworks
+    self.countedNetworks = countedNetworks
+  }
+
+  /// A random network of a random space.
+  public struct Network: Sendable {
+    public var space: SearchSpace
+    public var subnet: Subnet
+    public var graph: NetworkGraph
+    public var subject: LatencySubject { .subnet(space, subnet) }
+  }
+
+  /// The networks to measure: the fitted ones first, then the held-out ones.
+  public var networks: [Network] {
+    (0..<fittedNetworks + heldOutNetworks).map { network(stream: "profile-networks", $0) }
+  }
+
+  /// Every kernel that the counted networks use, the most used first.
+  public var kernels: [KernelSignature] {
+    var counts: [KernelSignature: Int] = [:]
+    for index in 0..<countedNetworks {
+      let graph = network(stream: "profile-kernels", index).graph
+      for kernel in graph.kernelSignatures(isWhole: true) {
+        if let kernel { counts[kernel, default: 0] += 1 }
+      }
+    }
+    let named = counts.map { (count: $0.value, name: $0.key.description, kernel: $0.key) }
+    return named.sorted { $0.count != $1.count ? $0.count > $1.count : $0.name < $1.name }.map(\.kernel)
+  }
+
+  private func network(stream: String, _ index: Int) -> Network {
+    var generator = SeededGenerator(seed: seed, stream: stream, index)
+    let space = hyperspace.randomSpace(using: &generator)
+    let subnet = hyperspace.randomSubnet(of: space, using: &generator)
+    return Network(
+      space: space, subnet: subnet,
+      graph: NetworkGraph(
+        subnet, choices: hyperspace.choices(of: space).map(\.blockType), strides: hyperspace.stages.map(\.stride),
+        hyperspace: hyperspace))
+  }
+
+  /// Measures what is not known yet and fits the predictor.
+  ///
+  /// - Parameters:
+  ///   - budget: For the measuring; fitting takes a second more.
+  ///   - known: Measurements of an earlier, interrupted profile. Those of another device are ignored; those that had the
+  ///     machine busy are made again where time allows.
+  ///   - record: Gets each new measurement as soon as it is complete. What it throws ends the profile.
+  ///   - progress: Gets the phase, how many of its measurements there are, and how many it wants.
+  /// - Throws: `LatencyProfileError` where the budget was too small to measure anything, and what the meter or `record`
+  ///   throws.
+  public func run(
+    _ meter: some LatencyMeter, budget: Duration, known: [LatencyMeasurement] = [],
+    record: (LatencyMeasurement) throws -> Void, progress: (Phase, Int, Int) -> Void = { _, _, _ in }
+  ) throws -> LatencyPredictor {
+    let start = ContinuousClock.now
+    var table = MeasurementTable(known, device: meter.device)
+    let networks = networks
+    let kernels = kernels
+
+    func measure(
+      _ phase: Phase, _ requests: [LatencyRequest], _ effort: MeasurementEffort, until deadline: ContinuousClock.Instant
+    ) throws {
+      let missing = requests.filter { !table.hasGated($0.subject) }
+      var done = requests.count - missing.count
+      progress(phase, done, requests.count)
+      try meter.measure(missing, effort: effort, until: deadline) { measurement in
+        table.insert(measurement)
+        try record(measurement)
+        done += 1
+        progress(phase, done, requests.count)
+      }
+    }
+
+    try measure(
+      .networks, [.emptyCall] + networks.map { LatencyRequest($0.subject, .network($0.graph)) }, .network,
+      until: start + budget / 2)
+    try measure(.kernels, kernels.map { LatencyRequest($0) }, .kernel, until: start + budget)
+    guard table[.emptyCall] != nil, kernels.contains(where: { table[.kernel($0)] != nil }) else {
+      throw LatencyProfileError(
+        "nothing could be measured within \(budget); a profile of \(hyperspace.name) needs at least a minute")
+    }
+    return predictor(table, networks: networks, kernels: kernels, device: meter.device)
+  }
+
+  /// Fits the predictor to measurements alone.
+  public func predictor(_ measurements: [LatencyMeasurement], device: DeviceIdentity) -> LatencyPredictor {
+    predictor(
+      MeasurementTable(measurements, device: device), networks: networks, kernels: kernels, device: device)
+  }
+
+  private func predictor(
+    _ table: MeasurementTable, networks: [Network], kernels: [KernelSignature], device: DeviceIdentity
+  ) -> LatencyPredictor {
+    let call = table[.emptyCall]?.microseconds ?? 0
+    // Kernels of other profiles of this device serve as well.
+    let measured = table.kernels.mapValues { $0.microseconds - call }
+    let gated = table.kernels.values.count { table.isGated($0) }
+    var predictor = LatencyPredictor(
+      device: device, kernels: measured, gatedShare: Double(gated) / Double(max(1, measured.count)))
+    predictor.estimate(kernels)
+    predictor.correction = LatencyCorrection(
+      fitting: networks.prefix(fittedNetworks).compactMap { network in
+        table[network.subject].map { predictor.sample(of: network.graph, measuredMicroseconds: $0.microseconds) }
+      })
+    let pairs = networks.dropFirst(fittedNetworks).compactMap { network in
+      table[network.subject].map {
+        PredictionAccuracy.Pair(
+          predictedMilliseconds: predictor.milliseconds(of: network.graph), measuredMilliseconds: $0.milliseconds)
+      }
+    }
+    if !pairs.isEmpty { predictor.heldOut = PredictionAccuracy(pairs) }
+    return predictor
+  }
+}
+
+/// Why a profile could not be made.
+public struct LatencyProfileError: Error, Hashable, Sendable, CustomStringConvertible {
+  public var message: String
+  public init(_ message: String) { self.message = message }
+  public var description: String { message }
+}
+
+/// The best measurement of each subject on one device.
+private struct MeasurementTable {
+  private var best: [LatencySubject: LatencyMeasurement] = [:]
+  private var bestProbe = Double.infinity
+  private let device: DeviceIdentity
+
+  init(_ measurements: [LatencyMeasurement], device: DeviceIdentity) {
+    self.device = device
+    for measurement in measurements { insert(measurement) }
+  }
+
+  mutating func insert(_ new: LatencyMeasurement) {
+    guard new.device == device else { return }
+    bestProbe = min(bestProbe, new.probeNanoseconds)
+    guard let old = best[new.subject] else {
+      best[new.subject] = new
+      return
+    }
+    let isBetter =
+      isGated(new) != isGated(old) ? isGated(new) : (new.isGated ? true : new.nanoseconds < old.nanoseconds)
+    if isBetter { best[new.subject] = new }
+  }
+
+  /// Whether the machine was at its full speed, judged by the best probe known by now.
+  func isGated(_ measurement: LatencyMeasurement) -> Bool {
+    measurement.isGated && measurement.probeNanoseconds <= bestProbe * LatencyMeasurement.probeTolerance
+  }
+
+  func hasGated(_ subject: LatencySubject) -> Bool { best[subject].map(isGated) ?? false }
+  subscript(_ subject: LatencySubject) -> LatencyMeasurement? { best[subject] }
+
+  var kernels: [KernelSignature: LatencyMeasurement] {
+    var kernels: [KernelSignature: LatencyMeasurement] = [:]
+    for (subject, measurement) in best {
+      if case .kernel(let kernel) = subject { kernels[kernel] = measurement }
+    }
+    return kernels
+  }
+}

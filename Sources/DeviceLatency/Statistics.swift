@@ -1,0 +1,79 @@
+/// Summaries of numbers, as latency reports need them.
+public enum Statistics {
+  /// - Precondition: not empty.
+  public static func mean(_ values: [Double]) -> Double { values.reduce(0, +) / Double(values.count) }
+
+  /// The value below which a share of the values lies, between neighbours in proportion.
+  ///
+  /// - Precondition: not empty, and `share` in `0...1`.
+  public static func quantile(_ values: [Double], _ share: Double) -> Double {
+    let sorted = values.sorted()
+    let position = share * Double(sorted.count - 1)
+    let below = Int(position)
+    let above = min(below + 1, sorted.count - 1)
+    return sorted[below] + (position - Double(below)) * (sorted[above] - sorted[below])
+  }
+
+  public static func median(_ values: [Double]) -> Double { quantile(values, 0.5) }
+
+  /// Kendall's rank correlation with ties in either list accounted for (tau-b); 0 where one list is constant.
+  ///
+  /// - Precondition: as many values in each.
+  public static func kendallTau(_ a: [Double], _ b: [Double]) -> Double {
+    precondition(a.count == b.count, "one value of each a pair")
+    var balance = 0
+    var untiedA = 0
+    var untiedB = 0
+    for i in a.indices {
+      for j in 0..<i {
+        let x = a[i] == a[j] ? 0 : (a[i] > a[j] ? 1 : -1)
+        let y = b[i] == b[j] ? 0 : (b[i] > b[j] ? 1 : -1)
+        balance += x * y
+        untiedA += x * x
+        untiedB += y * y
+      }
+    }
+    guard untiedA > 0, untiedB > 0 else { return 0 }
+    return Double(balance) / (Double(untiedA) * Double(untiedB)).squareRoot()
+  }
+}
+
+/// How predictions meet measurements that the predictor has not seen.
+public struct PredictionAccuracy: Hashable, Sendable, Codable {
+  public struct Pair: Hashable, Sendable, Codable {
+    public var predictedMilliseconds: Double
+    public var measuredMilliseconds: Double
+
+    public init(predictedMilliseconds: Double, measuredMilliseconds: Double) {
+      self.predictedMilliseconds = predictedMilliseconds
+      self.measuredMilliseconds = measuredMilliseconds
+    }
+
+    /// `100 |predicted - measured| / measured`.
+    public var absolutePercent: Double {
+      100 * abs(predictedMilliseconds / measuredMilliseconds - 1)
+    }
+  }
+
+  public var pairs: [Pair]
+  /// Mean, and largest, absolute error in percent of the measured value.
+  public var meanPercent: Double
+  public var largestPercent: Double
+  /// Share of the pairs, from 0 to 1, that are within 5 and within 10 %.
+  public var within5Percent: Double
+  public var within10Percent: Double
+  public var kendallTau: Double
+
+  /// - Precondition: at least one pair, and measured values above 0.
+  public init(_ pairs: [Pair]) {
+    precondition(!pairs.isEmpty, "accuracy needs a pair")
+    let errors = pairs.map(\.absolutePercent)
+    let count = Double(pairs.count)
+    self.pairs = pairs
+    meanPercent = Statistics.mean(errors)
+    largestPercent = errors.max()!
+    within5Percent = Double(errors.count { $0 <= 5 }) / count
+    within10Percent = Double(errors.count { $0 <= 10 }) / count
+    kendallTau = Statistics.kendallTau(pairs.map(\.predictedMilliseconds), pairs.map(\.measuredMilliseconds))
+  }
+}

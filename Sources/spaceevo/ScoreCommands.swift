@@ -1,0 +1,4 @@
+import ArgumentParser
+import Foundation
+import SearchSpaces
+import SpaceEvolution
