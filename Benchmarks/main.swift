@@ -18,19 +18,14 @@ for t in [10.0, 15.0] {
   for s in ["151122-023231", "121122-133333", "131121-022230", "121122-123231"] {
     let space = try hyperspace.space("onnxw-" + s)
     print(t, s, scorer.score(space).constraints[0], scorer.accuracy(of: space))
+    print(scorer.monteCarloScore(space, seed: 1))
   }
   var g = SeededGenerator(seed: 3)
   let spaces = (0..<1000).map { _ in hyperspace.randomSpace(using: &g) }
   start = clock.now
   let scores = spaces.map { scorer.score($0) }
   print("score each", (clock.now - start) / 1000, scores.map(\.score).max()!)
-  var slow = clock.now
-  for space in spaces {
-    slow = clock.now; _ = scorer.score(space); let d = clock.now - slow;
-    if d > .milliseconds(20) { print(space, d, scorer.accuracy(of: space)[0], scorer.score(space).constraints[0]) }
-  }
-  let accuracies = spaces.map { scorer.accuracy(of: $0)[0] }
-  print(
-    Dictionary(grouping: accuracies, by: \.method).mapValues(\.count), accuracies.map(\.feasibleFraction).max()!,
-    accuracies.map(\.tailLoss).max()!)
+  start = clock.now
+  let outcome = try AgingEvolution(seed: 1).run(in: hyperspace, score: { scorer.scores($0) })
+  print("evolve", clock.now - start, outcome.evaluated, outcome.top.map { ($0.space, $0.score) })
 }

@@ -17,7 +17,7 @@ enum LatencyLimit: Sendable {
 
 /// Share and tail loss from spectra; see `Frequencies` for the method and the part of its error that is bounded.
 ///
-/// **Error of truncation.** Every figure is also computed with a filter that ends at seven tenths of the frequencies, and
+/// **Error of truncation.** Every figure is also computed with a filter that ends at eight tenths of the frequencies, and
 /// the estimate is how far that is off, which is much more than what all frequencies are off.
 struct SpectralScore {
   let frequencies: Frequencies

@@ -14,7 +14,7 @@
 /// - **Truncation** after finitely many frequencies: terms are faded out by `filter`, so that steps of the distribution
 ///   far from `T` have no influence; a smooth distribution loses next to nothing, since the filter is flat to the eighth
 ///   order. Sums over hundreds of rows a stage are smooth in this sense, those over few rows are not. What a filter that
-///   ends at seven tenths of the frequencies gives is compared with what all give; see `SpectralScore`. Where they
+///   ends at eight tenths of the frequencies gives is compared with what all give; see `SpectralScore`. Where they
 ///   disagree, the space is enumerated instead (`Enumeration`).
 struct Frequencies: Hashable, Sendable {
   static let damping = 23.0
@@ -48,8 +48,8 @@ struct Frequencies: Hashable, Sendable {
     return exponential(-damping * fourth * fourth)
   }
 
-  /// The part of a term, as `filter` leaves it, that a filter which ends at seven tenths takes away.
-  static func lastPart(_ position: Double) -> Double { 1 - filter(position / 0.7) / max(filter(position), 1e-300) }
+  /// The part of a term, as `filter` leaves it, that a filter which ends at eight tenths takes away.
+  static func lastPart(_ position: Double) -> Double { 1 - filter(position / 0.8) / max(filter(position), 1e-300) }
 
   /// The same with a loss period of twice the length, in which as many frequencies lie to a unit of loss.
   var widened: Frequencies {
@@ -175,7 +175,7 @@ struct LatencyKernel: Sendable {
   let joint: [Complex8]
   /// `2 e^{bT} / (b period)`, faded out, over the positive frequencies of the latency alone.
   let share: [Complex8]
-  /// How much of each term a filter that ends at seven tenths takes away.
+  /// How much of each term a filter that ends at eight tenths takes away.
   let lastPartOfJoint: [SIMD8<Double>]
   let lastPartOfShare: [SIMD8<Double>]
 
