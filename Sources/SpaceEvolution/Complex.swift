@@ -60,8 +60,15 @@ struct Complex8: Sendable {
   }
   @inline(__always)
   static func * (a: Complex8, b: Double) -> Complex8 { Complex8(re: a.re * b, im: a.im * b) }
+  /// The lanes in opposite order.
+  var reversed: Complex8 {
+    var result = Complex8.zero
+    for lane in 0..<8 {
+      result.re[lane] = re[7 - lane]
+      result.im[lane] = im[7 - lane]
+    }
+    return result
+  }
   @inline(__always)
   var sum: Complex { Complex(re.sum(), im.sum()) }
-  @inline(__always)
-  var squaredMagnitude: Double { (re * re + im * im).sum() }
 }

@@ -40,7 +40,7 @@ struct ConstraintPlan: Sendable {
       return StageSpectra(
         smallestLoss: loss,
         spectra: rows.tables[table].resolutions.enumerated().map { r, rows in
-          Spectrum(rows.shifted(loss: loss, latency: origins[stage][r]), frequencies)
+          Spectrum(rows.shifted(loss: loss, latency: origins[stage][r]), frequencies, limit: limits[r])
         })
     }
   }
@@ -53,29 +53,28 @@ struct ConstraintPlan: Sendable {
     let lossScale = rows.tables.lazy.map(\.smallestLoss).max()!
     var frequencies = Frequencies(
       lossPeriod: max(1.05 * lossRange, 1e-3 * lossScale, 1e-9),
-      latencyPeriod: max(1.05 * geometry.limits.max()!, 1e-3 * milliseconds), lossCount: 24, latencyCount: 64,
+      latencyPeriod: max(1.05 * geometry.limits.max()!, 1e-3 * milliseconds), lossCount: 32, latencyCount: 96,
       shareCount: 128)
     // The frequencies at which most of a few spaces are accurate; others that need more get it one by one.
     var generator = SeededGenerator(seed: 1, stream: "spectra")
-    let samples = (0..<12).map { _ in
+    let samples = (0..<24).map { _ in
       (0..<rows.stageCount).map { stage in
         rows.stageStarts[stage] + generator.next(below: rows.tables(ofStage: stage).count)
       }
     }
-    for _ in 0..<3 {
+    for _ in 0..<2 {
       let candidate = frequencies
       let outcomes = samples.concurrentMap(threads: threads) { keys in
         let stages = keys.map { geometry.spectra($0, rows: rows, candidate) }
         return ConstraintPlan.spectralScore(keys, stages, geometry, rows, candidate)
           .shareAndTail(tailFraction: tailFraction)
       }
-      print("DBG", candidate, outcomes.map { $0.map { "\($0.share) \($0.tailLoss) \($0.shareError) \($0.tailError)" } ?? "nil" }.joined(separator: "\n  "))
-      if outcomes.filter({ $0 == nil }).count > samples.count / 4 {
+      if outcomes.filter({ $0 == nil }).count > samples.count / 12 {
         frequencies = frequencies.widened
-      } else if outcomes.filter({ $0.map { !$0.isAccurate } ?? false }).count > samples.count / 4 {
+      } else if outcomes.filter({ $0.map { !$0.isAccurate } ?? false }).count > samples.count / 12 {
         frequencies = frequencies.doubled
       } else {
-        frequencies = frequencies.doubled
+        break
       }
     }
     let chosen = frequencies
@@ -109,6 +108,9 @@ struct ConstraintPlan: Sendable {
 }
 
 extension ShareAndTail {
-  /// Within a fifth of what is promised: 1e-5 for the share, 1e-4 of the tail loss.
-  var isAccurate: Bool { shareError <= 2e-6 && tailError <= 2e-5 * tailLoss }
+  /// With an estimate of the error that is half of what is promised: 1e-5 for the share, 1e-4 of the tail loss.
+  /// Where the share is too small for a score, the tail loss does not matter.
+  var isAccurate: Bool {
+    shareError <= 5e-6 && (share + shareError < QTParameters.minimumFraction || tailError <= 5e-5 * tailLoss)
+  }
 }

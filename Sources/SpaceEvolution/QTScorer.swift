@@ -8,7 +8,7 @@ internal import Synchronization
 /// best `min(q, p)` of all subnets that are under it.
 ///
 /// **Accuracy.** Tables of many rows: by spectra (`Frequencies`), with the number of frequencies doubled until the
-/// estimate of the truncation error is under 2e-6 for the share and 2e-5 of the tail loss. Where it cannot be brought
+/// estimate of the truncation error is under 5e-6 for the share and 5e-5 of the tail loss. Where it cannot be brought
 /// under, which is so for tables of few rows, both halves of the space are enumerated, which is exact. `accuracy(of:)`
 /// tells what was done and how far the figures may be off.
 ///

@@ -17,10 +17,8 @@ enum LatencyLimit: Sendable {
 
 /// Share and tail loss from spectra; see `Frequencies` for the method and the part of its error that is bounded.
 ///
-/// **Error of truncation.** The terms left out are judged by those in the outer half of the frequencies that were used:
-/// their root sum of squares, four times over, which is what terms of unrelated phase add up to with a wide margin.
-/// Terms fall, so for tables of hundreds of rows the estimate is far too large; for tables of few rows they do not
-/// fall and the estimate tells.
+/// **Error of truncation.** Every figure is also computed with a filter that ends at eight tenths of the frequencies, and
+/// the estimate is how far that is off, which is much more than what all frequencies are off.
 struct SpectralScore {
   let frequencies: Frequencies
   let stages: [StageSpectra]
@@ -56,40 +54,33 @@ struct SpectralScore {
   private func shareAndMean() -> (share: Double, shareLoss: Double, error: Double) {
     var share = 0.0
     var shareLoss = 0.0
-    var error = 0.0
+    var lastPart = 0.0
     for (resolution, limit) in limits.enumerated() {
-      let spectra = stages.map { $0.spectra[resolution] }
       switch limit {
       case .excludesAll: continue
       case .excludesNone:
         share += 1
-        shareLoss += spectra.reduce(0) { $0 + $1.meanLoss }
+        shareLoss += stages.reduce(0) { $0 + $1.spectra[resolution].meanLoss }
       case .between(let kernel):
-        var sum = 0.0
-        var lossSum = 0.0
-        var outer = 0.0
         let count = kernel.share.count
         for index in 0..<count {
           // The product, and its derivative by the product rule.
-          var product = spectra[0].share[index]
-          var derivative = spectra[0].shareLoss[index]
-          for spectrum in spectra.dropFirst() {
-            derivative = derivative * spectrum.share[index] + product * spectrum.shareLoss[index]
-            product = product * spectrum.share[index]
+          var product = kernel.share[index]
+          var derivative = Complex8.zero
+          for stage in stages {
+            let value = stage.spectra[resolution].share[index]
+            derivative = derivative * value + product * stage.spectra[resolution].shareLoss[index]
+            product = product * value
           }
-          let term = product * kernel.share[index]
-          sum += term.re.sum()
-          if index >= count / 2 { outer += term.squaredMagnitude }
-          lossSum += (derivative * kernel.share[index]).re.sum()
+          share += product.re.sum()
+          lastPart += (product.re * kernel.lastPartOfShare[index]).sum()
+          shareLoss += derivative.re.sum()
         }
-        share += sum
-        shareLoss += lossSum
-        error += outer
       }
     }
     let count = Double(limits.count)
-    let bounded = exponential(-Frequencies.damping)
-    return (min(1, max(0, share / count)), shareLoss / count, 4 * error.squareRoot() / count + bounded)
+    let images = exponential(-Frequencies.damping)
+    return (min(1, max(0, share / count)), shareLoss / count, abs(lastPart) / count + images)
   }
 
   /// The sum over latency frequencies and resolutions, which leaves one complex number a loss frequency.
@@ -104,21 +95,21 @@ struct SpectralScore {
       case .excludesNone:
         for index in 0..<frequencies.lossCount {
           let product = spectra.dropFirst().reduce(spectra[0].unlimited[index]) { $0 * $1.unlimited[index] }
-          transform.add(product * scale, at: index, edge: 0)
+          transform.add(product * scale, lastPart: .zero, at: index)
         }
       case .between(let kernel):
         for index in 0..<frequencies.lossCount {
-          var inner = Complex8.zero
-          var edge = 0.0
+          var all = Complex8.zero
+          var lastPart = Complex8.zero
           for vector in 0..<vectors {
             let place = index * vectors + vector
             var product = kernel.joint[vector]
             for spectrum in spectra { product = product * spectrum.joint[place] }
-            inner = inner + product
-            // The outer half: the first and the last quarter, negative and positive.
-            if vector < vectors / 4 || vector >= vectors - vectors / 4 { edge += product.squaredMagnitude }
+            all = all + product
+            lastPart.re += product.re * kernel.lastPartOfJoint[vector]
+            lastPart.im += product.im * kernel.lastPartOfJoint[vector]
           }
-          transform.add(inner.sum * scale, at: index, edge: edge * scale * scale)
+          transform.add(all.sum * scale, lastPart: lastPart.sum * scale, at: index)
         }
       }
     }
@@ -129,19 +120,21 @@ struct SpectralScore {
 /// `E exp(-a loss) 1(feasible)` at the positive loss frequencies.
 private struct LossTransform {
   let frequencies: Frequencies
+  let kernel: LossKernel
   var values: [Complex]
-  /// The squared size of what stands for the latency frequencies that were left out.
-  var edges: [Double]
+  /// What the last part of the latency frequencies contributes.
+  var lastParts: [Complex]
 
   init(frequencies: Frequencies) {
     self.frequencies = frequencies
+    kernel = LossKernel(frequencies)
     values = [Complex](repeating: .zero, count: frequencies.lossCount)
-    edges = [Double](repeating: 0, count: frequencies.lossCount)
+    lastParts = values
   }
 
-  mutating func add(_ value: Complex, at index: Int, edge: Double) {
+  mutating func add(_ value: Complex, lastPart: Complex, at index: Int) {
     values[index] = values[index] + value
-    edges[index] += edge
+    lastParts[index] = lastParts[index] + lastPart
   }
 
   /// `E max(0, x - loss) 1(feasible)` and `P(loss <= x, feasible)`, losses counted from the smallest.
@@ -151,26 +144,24 @@ private struct LossTransform {
     var hinge = 0.0
     var mass = 0.0
     for index in values.indices {
-      let inverse = Complex(frequencies.lossDamping, frequencies.lossFrequency(index)).reciprocal
-      let term = values[index] * wave * inverse
-      mass += term.re
-      hinge += (term * inverse).re
+      let value = values[index] * wave
+      mass += value.re * kernel.mass[index].re - value.im * kernel.mass[index].im
+      hinge += value.re * kernel.hinge[index].re - value.im * kernel.hinge[index].im
       wave = wave * turn
     }
-    let scale = 2 / frequencies.lossPeriod
-    return (hinge * scale, mass * scale)
+    return (hinge, mass)
   }
 
-  /// How far the hinge may be off by what was left out of both frequencies.
+  /// How far the hinge may be off: what the last parts of both kinds of frequencies contribute, and the images.
   func hingeError(at x: Double) -> Double {
-    var sum = 0.0
+    var ofLoss = 0.0
+    var ofLatency = 0.0
     for index in values.indices {
-      let inverse = Complex(frequencies.lossDamping, frequencies.lossFrequency(index)).reciprocal.squaredMagnitude
-      let outer = index >= values.count / 2 ? values[index].squaredMagnitude : 0
-      sum += (edges[index] + outer) * inverse * inverse
+      let wave = Complex.exponential(frequencies.lossDamping * x, frequencies.lossFrequency(index) * x)
+      ofLoss += (values[index] * wave * kernel.hinge[index]).re * kernel.lastPart[index]
+      ofLatency += (lastParts[index] * wave * kernel.hinge[index]).re
     }
-    let growth = exponential(frequencies.lossDamping * x)
     let images = exponential(-Frequencies.damping) * frequencies.lossPeriod
-    return 4 * 2 / frequencies.lossPeriod * growth * sum.squareRoot() + images
+    return abs(ofLoss) + abs(ofLatency) + images
   }
 }

@@ -27,10 +27,12 @@ public struct StageTables: Sendable {
       let own = table.resolutions
       if let lacking = resolutions.first(where: { !own.contains($0) }) {
         throw TableError(
-          file: file, message: "has no row for resolution \(lacking), which other tables have; there must be rows for "
+          file: file,
+          message: "has no row for resolution \(lacking), which other tables have; there must be rows for "
             + resolutions.map { "\($0)" }.joined(separator: " "))
       }
-      for row in table.rows where !(row.loss.isFinite && row.loss >= 0) || !(row.latencyMilliseconds >= 0)
+      for row in table.rows
+      where !(row.loss.isFinite && row.loss >= 0) || !(row.latencyMilliseconds >= 0)
         || !row.latencyMilliseconds.isFinite
       {
         throw TableError(file: file, message: "has a row whose loss or latency is negative or not finite")
