@@ -3,6 +3,7 @@ import NetworkGraphs
 import Reports
 import RunFolders
 import SearchSpaces
+import SpaceEvolution
 
 /// The report of a run, made from its records alone: it can be written again at any time.
 struct RunReport {
@@ -13,7 +14,7 @@ struct RunReport {
   let subnets: [SubnetRecord]
   let training: [TrainingRecord]
   let blocks: [BlockRecord]
-  let spaces: [SpaceRecord]
+  let spaces: [EvolutionRecord]
   let design: DesignRecord?
   let networks: [NetworkLatencyRecord]
   let steps: [StepRecord]
@@ -131,9 +132,9 @@ struct RunReport {
     // More points than can be told apart make a page heavy.
     let step = spaces.count / 1_500 + 1
     for (index, record) in spaces.enumerated() {
-      let point = XYChart.Point(x: Double(index + 1), y: record.score)
+      let point = XYChart.Point(x: Double(index + 1), y: record.score.score)
       if index % step == 0 { points.append(point) }
-      if record.score > leader.last?.y ?? -.infinity { leader.append(point) }
+      if record.score.score > leader.last?.y ?? -.infinity { leader.append(point) }
     }
     let chart = XYChart(
       "Aging evolution", x: Axis("Spaces scored"), y: Axis("Q-T score"),
