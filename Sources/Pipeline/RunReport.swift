@@ -75,7 +75,9 @@ struct RunReport {
       } ?? "A run that has not reached its models yet."
     return ReportPage(
       title: "INT8 networks for \(configuration.data.name)", subtitle: subtitle, opening: opening,
-      sections: [spaceSection, searchSection, latencySection, trainingSection, runSection].filter { !$0.blocks.isEmpty },
+      sections: [spaceSection, searchSection, latencySection, trainingSection, runSection].filter {
+        !$0.blocks.isEmpty
+      },
       footer: [.init("Program", manifest.program), .init("Run begun", manifest.created)]
         + manifest.libraries.sorted { $0.key < $1.key }.map { .init($0.key, $0.value) })
   }
@@ -260,7 +262,8 @@ struct RunReport {
         .figure(
           XYChart(
             "Subnets of the supernet while it trains", x: Axis("Steps"), y: Axis("Validation images right", unit: "%"),
-            series: series, rules: floatSteps > 0 ? [.init(.vertical, at: Double(floatSteps), label: "INT8 from here")] : []),
+            series: series,
+            rules: floatSteps > 0 ? [.init(.vertical, at: Double(floatSteps), label: "INT8 from here")] : []),
           caption: "From the line on, every quantiser is in place.")
       ])
   }
@@ -271,7 +274,8 @@ struct RunReport {
       "The run",
       [
         .facts([
-          .init("Processor", machine.processor), .init("Instruction sets", machine.instructionSets.joined(separator: ", ")),
+          .init("Processor", machine.processor),
+          .init("Instruction sets", machine.instructionSets.joined(separator: ", ")),
           .init("Cores", "\(machine.cores)"), .init("System", machine.operatingSystem),
           .init("Seed", "\(configuration.seed)"), .init("Hyperspace", hyperspace.name),
         ]),

@@ -16,7 +16,10 @@ struct ExportCommand: ParsableCommand {
 
   enum Precision: String, ExpressibleByArgument, CaseIterable { case int8, float32 }
 
-  @Option(help: "The hyperspace: \(Hyperspace.builtInNames.joined(separator: ", ")), or a YAML file; a checkpoint's run knows it.")
+  @Option(
+    help:
+      "The hyperspace: \(Hyperspace.builtInNames.joined(separator: ", ")), or a YAML file; a checkpoint's run knows it."
+  )
   var hyperspace: String?
 
   @Option(help: "The search space, such as onnxw-151122-023231.")
@@ -36,7 +39,8 @@ struct ExportCommand: ParsableCommand {
 
   func run() throws {
     let url = URL(filePath: output)
-    let (bytes, card) = weights.hasPrefix("random:") ? try random(url.lastPathComponent) : try trained(url.lastPathComponent)
+    let (bytes, card) =
+      weights.hasPrefix("random:") ? try random(url.lastPathComponent) : try trained(url.lastPathComponent)
     try ONNXModel.write(bytes, card: card, to: url)
     print(url.path(percentEncoded: false))
   }
@@ -61,7 +65,8 @@ struct ExportCommand: ParsableCommand {
   private func trained(_ name: String) throws -> ([UInt8], ModelCard) {
     let weights = try TrainedWeights(checkpoint: URL(filePath: weights))
     if let hyperspace, try Program.hyperspace(hyperspace) != weights.hyperspace {
-      throw ValidationError("--hyperspace \(hyperspace) is not that of the checkpoint's run, \(weights.hyperspace.name).")
+      throw ValidationError(
+        "--hyperspace \(hyperspace) is not that of the checkpoint's run, \(weights.hyperspace.name).")
     }
     let space = try weights.hyperspace.space(space)
     let subnet = try weights.hyperspace.subnet(subnet, in: space)
@@ -126,7 +131,8 @@ struct EvaluateCommand: ParsableCommand {
       try printJSON(answer)
     } else {
       print(
-        "\(answer.correct) of \(answer.images) right: top-1 \((100 * answer.top1).formatted(.number.precision(.fractionLength(2)))) %")
+        "\(answer.correct) of \(answer.images) right: top-1 \((100 * answer.top1).formatted(.number.precision(.fractionLength(2)))) %"
+      )
     }
   }
 }

@@ -68,7 +68,9 @@ struct EvolveCommand: ParsableCommand {
   @OptionGroup var output: OutputOptions
 
   mutating func validate() throws {
-    for (name, value) in [("top", top), ("population", population), ("tournament", tournament), ("evaluations", evaluations)]
+    for (name, value) in [
+      ("top", top), ("population", population), ("tournament", tournament), ("evaluations", evaluations),
+    ]
     where value < 1 {
       throw ValidationError("--\(name) \(value): a number from 1 up is right.")
     }
