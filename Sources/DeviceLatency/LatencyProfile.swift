@@ -38,10 +38,11 @@ public struct LatencyProfile: Sendable {
     public var subject: LatencySubject { .subnet(space, subnet) }
   }
 
-  /// The networks to measure: the fitted ones first, then the held-out ones.
-  public var networks: [Network] {
-    (0..<fittedNetworks + heldOutNetworks).map { network(stream: "profile-networks", $0) }
-  }
+  /// The networks that the correction is fitted on.
+  public var fitted: [Network] { (0..<fittedNetworks).map { network(stream: "profile-fitted", $0) } }
+
+  /// The networks that only judge the result.
+  public var heldOut: [Network] { (0..<heldOutNetworks).map { network(stream: "profile-held-out", $0) } }
 
   /// Every kernel that the counted networks use, the most used first.
   public var kernels: [KernelSignature] {
@@ -83,8 +84,9 @@ public struct LatencyProfile: Sendable {
   ) throws -> LatencyPredictor {
     let start = ContinuousClock.now
     var table = MeasurementTable(known, device: meter.device)
-    let networks = networks
-    let kernels = kernels
+    let (fitted, heldOut, kernels) = (fitted, heldOut, kernels)
+    // In turn, so that a budget that ends early leaves some of both.
+    let networks = fitted.spread(heldOut)
 
     func measure(
       _ phase: Phase, _ requests: [LatencyRequest], _ effort: MeasurementEffort, until deadline: ContinuousClock.Instant
@@ -108,17 +110,19 @@ public struct LatencyProfile: Sendable {
       throw LatencyProfileError(
         "nothing could be measured within \(budget); a profile of \(hyperspace.name) needs at least a minute")
     }
-    return predictor(table, networks: networks, kernels: kernels, device: meter.device)
+    return predictor(table, fitted: fitted, heldOut: heldOut, kernels: kernels, device: meter.device)
   }
 
   /// Fits the predictor to measurements alone.
   public func predictor(_ measurements: [LatencyMeasurement], device: DeviceIdentity) -> LatencyPredictor {
     predictor(
-      MeasurementTable(measurements, device: device), networks: networks, kernels: kernels, device: device)
+      MeasurementTable(measurements, device: device), fitted: fitted, heldOut: heldOut, kernels: kernels,
+      device: device)
   }
 
   private func predictor(
-    _ table: MeasurementTable, networks: [Network], kernels: [KernelSignature], device: DeviceIdentity
+    _ table: MeasurementTable, fitted: [Network], heldOut: [Network], kernels: [KernelSignature],
+    device: DeviceIdentity
   ) -> LatencyPredictor {
     let call = table[.emptyCall]?.microseconds ?? 0
     // Kernels of other profiles of this device serve as well.
@@ -128,10 +132,10 @@ public struct LatencyProfile: Sendable {
       device: device, kernels: measured, gatedShare: Double(gated) / Double(max(1, measured.count)))
     predictor.estimate(kernels)
     predictor.correction = LatencyCorrection(
-      fitting: networks.prefix(fittedNetworks).compactMap { network in
+      fitting: fitted.compactMap { network in
         table[network.subject].map { predictor.sample(of: network.graph, measuredMicroseconds: $0.microseconds) }
       })
-    let pairs = networks.dropFirst(fittedNetworks).compactMap { network in
+    let pairs = heldOut.compactMap { network in
       table[network.subject].map {
         PredictionAccuracy.Pair(
           predictedMilliseconds: predictor.milliseconds(of: network.graph), measuredMilliseconds: $0.milliseconds)
@@ -139,6 +143,21 @@ public struct LatencyProfile: Sendable {
     }
     if !pairs.isEmpty { predictor.heldOut = PredictionAccuracy(pairs) }
     return predictor
+  }
+}
+
+extension Array {
+  /// The elements of both, those of the other spread evenly among these.
+  fileprivate func spread(_ other: [Element]) -> [Element] {
+    var result: [Element] = []
+    var taken = 0
+    for (index, element) in enumerated() {
+      result.append(element)
+      let due = other.count * (index + 1) / count
+      result += other[taken..<due]
+      taken = due
+    }
+    return result + other[taken...]
   }
 }
 
