@@ -4,7 +4,7 @@ public import SearchSpaces
 /// Builds the latency predictor of a hyperspace for a device within a time budget.
 ///
 /// First whole random networks, for the correction and to hold out; then kernels, those that random networks of random
-/// spaces use most first, until the time is up.
+/// spaces use most first. What time is left goes into measuring all of it again.
 public struct LatencyProfile: Sendable {
   public enum Phase: String, Hashable, Sendable {
     case networks
@@ -18,6 +18,8 @@ public struct LatencyProfile: Sendable {
   public var heldOutNetworks: Int
   /// Random networks from which the use of kernels is counted.
   public var countedNetworks: Int
+  /// How often each thing is measured if time allows.
+  public var passes = 3
 
   public init(
     hyperspace: Hyperspace, seed: UInt64 = 0, fittedNetworks: Int = 24, heldOutNetworks: Int = 12,
@@ -89,23 +91,29 @@ public struct LatencyProfile: Sendable {
     let networks = fitted.spread(heldOut)
 
     func measure(
-      _ phase: Phase, _ requests: [LatencyRequest], _ effort: MeasurementEffort, until deadline: ContinuousClock.Instant
+      _ phase: Phase, _ requests: [LatencyRequest], _ effort: MeasurementEffort, pass: Int,
+      until deadline: ContinuousClock.Instant
     ) throws {
-      let missing = requests.filter { !table.hasGated($0.subject) }
-      var done = requests.count - missing.count
-      progress(phase, done, requests.count)
+      let missing = requests.filter { table.gatedCount($0.subject) < pass }
+      let wanted = passes * requests.count
+      var done = requests.reduce(0) { $0 + min(passes, table.gatedCount($1.subject)) }
+      progress(phase, done, wanted)
       try meter.measure(missing, effort: effort, until: deadline) { measurement in
         table.insert(measurement)
         try record(measurement)
         done += 1
-        progress(phase, done, requests.count)
+        progress(phase, done, wanted)
       }
     }
 
-    try measure(
-      .networks, [.emptyCall] + networks.map { LatencyRequest($0.subject, .network($0.graph)) }, .network,
-      until: start + budget / 2)
-    try measure(.kernels, kernels.map { LatencyRequest($0) }, .kernel, until: start + budget)
+    let networkRequests = [.emptyCall] + networks.map { LatencyRequest($0.subject, .network($0.graph)) }
+    let kernelRequests = kernels.map { LatencyRequest($0) }
+    let end = start + budget
+    for pass in 1...max(1, passes) {
+      // However slow the first networks are, kernels get their share.
+      try measure(.networks, networkRequests, .network, pass: pass, until: pass == 1 ? start + budget / 2 : end)
+      try measure(.kernels, kernelRequests, .kernel, pass: pass, until: end)
+    }
     guard table[.emptyCall] != nil, kernels.contains(where: { table[.kernel($0)] != nil }) else {
       throw LatencyProfileError(
         "nothing could be measured within \(budget); a profile of \(hyperspace.name) needs at least a minute")
@@ -170,7 +178,7 @@ public struct LatencyProfileError: Error, Hashable, Sendable, CustomStringConver
 
 /// The best measurement of each subject on one device.
 private struct MeasurementTable {
-  private var best: [LatencySubject: LatencyMeasurement] = [:]
+  private var measurements: [LatencySubject: [LatencyMeasurement]] = [:]
   private var bestProbe = Double.infinity
   private let device: DeviceIdentity
 
@@ -182,13 +190,7 @@ private struct MeasurementTable {
   mutating func insert(_ new: LatencyMeasurement) {
     guard new.device == device else { return }
     bestProbe = min(bestProbe, new.probeNanoseconds)
-    guard let old = best[new.subject] else {
-      best[new.subject] = new
-      return
-    }
-    let isBetter =
-      isGated(new) != isGated(old) ? isGated(new) : (new.isGated ? true : new.nanoseconds < old.nanoseconds)
-    if isBetter { best[new.subject] = new }
+    measurements[new.subject, default: []].append(new)
   }
 
   /// Whether the machine was at its full speed, judged by the best probe known by now.
@@ -196,13 +198,19 @@ private struct MeasurementTable {
     measurement.isGated && measurement.probeNanoseconds <= bestProbe * LatencyMeasurement.probeTolerance
   }
 
-  func hasGated(_ subject: LatencySubject) -> Bool { best[subject].map(isGated) ?? false }
-  subscript(_ subject: LatencySubject) -> LatencyMeasurement? { best[subject] }
+  func gatedCount(_ subject: LatencySubject) -> Int { measurements[subject]?.count(where: isGated) ?? 0 }
+
+  /// The shortest of the gated measurements, or of all where none is.
+  subscript(_ subject: LatencySubject) -> LatencyMeasurement? {
+    guard let all = measurements[subject] else { return nil }
+    let gated = all.filter(isGated)
+    return (gated.isEmpty ? all : gated).min { $0.nanoseconds < $1.nanoseconds }
+  }
 
   var kernels: [KernelSignature: LatencyMeasurement] {
     var kernels: [KernelSignature: LatencyMeasurement] = [:]
-    for (subject, measurement) in best {
-      if case .kernel(let kernel) = subject { kernels[kernel] = measurement }
+    for subject in measurements.keys {
+      if case .kernel(let kernel) = subject { kernels[kernel] = self[subject] }
     }
     return kernels
   }

@@ -85,6 +85,12 @@ struct ParityTests {
       try session.run(maps: [channelsLast(map, kernel.input)]) == channelsLast(expected, network.graph.outputShape))
     // The changes of order cancel out: the kernel stands alone in what the runtime runs.
     #expect(try ONNXModelSummary(#require(session.optimizedModel)).counts == ["QLinearConv": 1])
+
+    let pool = KernelSignature(kind: .globalAveragePool, input: kernel.input, range: .unbounded)
+    let pooled = ParityTests.network(NetworkGraph(pool), &generator)
+    #expect(
+      try OnnxRuntimeSession(ONNXModel.channelsLastPool(pooled)).run(maps: [channelsLast(map, kernel.input)])
+        == pooled.evaluate(maps: [map]).last)
   }
 
   @Test(

@@ -60,7 +60,7 @@ struct SessionTests {
     for bytes in [Array("no model at all".utf8), Array(whole.prefix(whole.count / 2)), []] {
       let error = #expect(throws: InferenceError.self) { try OnnxRuntimeSession(bytes) }
       #expect(error?.code == .modelRefused)
-      #expect(!(error?.message ?? "").isEmpty)
+      #expect(error?.message.isEmpty == false)
     }
     #expect(throws: ONNXExportError.self) { try ONNXModelSummary(Array("no model at all".utf8)) }
   }
