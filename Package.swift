@@ -30,6 +30,10 @@ var targets: [Target] = [
   .target(name: "DeviceLatency", dependencies: ["NetworkGraphs", "SearchSpaces"], swiftSettings: pure),
   .target(name: "SpaceEvolution", dependencies: ["SearchSpaces", "NetworkGraphs"], swiftSettings: pure),
   .target(name: "Reports", swiftSettings: pure),
+  // Not a product: `make bench` prints speeds and the figures that they stand for.
+  .executableTarget(
+    name: "spaceevo-benchmarks", dependencies: ["SpaceEvolution", "NetworkGraphs", "SearchSpaces"],
+    path: "Benchmarks", swiftSettings: pure),
   .testTarget(name: "SearchSpacesTests", dependencies: ["SearchSpaces", "StrictYAML"], swiftSettings: common),
   .testTarget(name: "NetworkGraphsTests", dependencies: ["NetworkGraphs", "SearchSpaces"], swiftSettings: common),
   .testTarget(
@@ -84,7 +88,7 @@ if !pureOnly {
         "Pipeline", "SearchSpaces", "NetworkGraphs", "Quantization", "DeviceLatency", "SpaceEvolution", "Reports",
         "Datasets", "RunFolders", "ONNXExport", "InferenceRuntimes", "TorchTraining", argumentParser,
       ], swiftSettings: common),
-    .testTarget(name: "DatasetsTests", dependencies: ["Datasets"], swiftSettings: common),
+    .testTarget(name: "DatasetsTests", dependencies: ["Datasets", "SearchSpaces"], swiftSettings: common),
     .testTarget(name: "RunFoldersTests", dependencies: ["RunFolders"], swiftSettings: common),
     .testTarget(
       name: "InferenceRuntimesTests",
@@ -97,7 +101,7 @@ if !pureOnly {
     .testTarget(
       name: "PipelineTests",
       dependencies: [
-        "Pipeline", "RunFolders", "SearchSpaces", "NetworkGraphs", "Quantization", "Datasets", "TorchTraining",
+        "Pipeline", "StrictYAML", "RunFolders", "SearchSpaces", "NetworkGraphs", "Quantization", "Datasets", "TorchTraining",
         "ONNXExport", "InferenceRuntimes", "DeviceLatency", "SpaceEvolution",
       ], swiftSettings: common),
   ]
@@ -107,9 +111,9 @@ let package = Package(
   name: "spaceevo",
   platforms: [.macOS(.v15)],
   dependencies: [
-    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
-    .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
-    .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
+    .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+    .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
+    .package(url: "https://github.com/apple/swift-protobuf", exact: "1.39.0"),
   ],
   targets: targets,
   swiftLanguageModes: [.v6]

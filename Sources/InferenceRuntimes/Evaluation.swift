@@ -20,7 +20,7 @@ extension OnnxRuntimeSession {
   ///   - progress: Called after each call with how many images are done.
   /// - Throws: `InferenceError` with code `wrongInput` where images, labels and model do not fit.
   public func evaluate(
-    _ images: [UInt8], labels: [UInt8], batch: Int = 100, progress: (Int) -> Void = { _ in }
+    _ images: [UInt8], labels: [Int32], batch: Int = 100, progress: (Int) -> Void = { _ in }
   ) throws(InferenceError) -> Evaluation {
     guard let input = inputs.first, inputs.count == 1, let output = outputs.first else {
       throw InferenceError(.modelUnsupported, "the model has \(inputs.count) inputs; a classifier has one")

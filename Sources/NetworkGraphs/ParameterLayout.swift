@@ -83,6 +83,24 @@ public struct ParameterLayout: Hashable, Sendable {
     }
   }
 
+  /// Graphs, of those drawn, in which every parameter of this layout is used at least once; each uses one that those
+  /// before it do not.
+  ///
+  /// - Returns: As many as were found in a bounded number of draws; a layout that the draws cannot cover is the
+  ///   caller's to notice.
+  public func covering(_ draw: () throws -> NetworkGraph) rethrows -> [NetworkGraph] {
+    var missing = Set(names)
+    var graphs: [NetworkGraph] = []
+    for _ in 0..<2_000 where !missing.isEmpty {
+      let graph = try draw()
+      let used = Set(graph.nodes.flatMap { $0.parameters.map(\.name) })
+      guard !missing.isDisjoint(with: used) else { continue }
+      missing.subtract(used)
+      graphs.append(graph)
+    }
+    return graphs
+  }
+
   private mutating func add(_ name: String, _ role: ParameterRole, _ shape: [Int]) {
     if let entry = entries[name] {
       precondition(entry.role == role && entry.shape.count == shape.count, "\(name) is two different parameters")

@@ -80,6 +80,17 @@ public struct StageChoices: Hashable, Sendable {
   /// Index into `Hyperspace.blockTypes` and window, where the stage is searched.
   public var searched: Searched?
 
+  public init(
+    name: String, blockType: BlockType, widths: [Int], depths: ClosedRange<Int>, stride: Int, searched: Searched? = nil
+  ) {
+    self.name = name
+    self.blockType = blockType
+    self.widths = widths
+    self.depths = depths
+    self.stride = stride
+    self.searched = searched
+  }
+
   public struct Searched: Hashable, Sendable {
     public var block: Int
     public var window: Int

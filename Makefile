@@ -1,0 +1,40 @@
+# One word for each thing that one does with a checkout. Everything fetched goes to .deps, everything built to .build.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help setup build demo test lint bench clean
+
+# The run folder of `make demo`; running it again with the same folder goes on from where it stopped.
+RUN ?= runs/demo
+
+# Tests use public API only. Without the first flag `swift test` would build every module once more, in another way, and
+# the next `swift build` again; there are no XCTest cases for it to look for.
+SWIFT_TEST_FLAGS := --disable-testable-imports --disable-xctest
+
+help: ## Print this list
+	@echo "make TARGET, where TARGET is one of:"
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' Makefile
+
+setup: ## Fetch the engines and the demo's data into .deps (does nothing the second time)
+	@scripts/setup
+
+build: setup ## Build the program; then ./spaceevo --help
+	swift build -c release
+
+demo: build ## Design, train, export and measure INT8 networks on this machine, in runs/demo or RUN=FOLDER
+	./spaceevo run --run "$(RUN)"
+
+lint: ## Check the format of all Swift files, as `make test` does first
+	swift format lint --strict --parallel --recursive Package.swift Sources Tests $(wildcard Benchmarks)
+
+test: setup lint ## Check the format, build everything and run all tests
+	swift build -c release --build-tests
+	. scripts/engine-environment.sh && swift test -c release $(SWIFT_TEST_FLAGS) --skip-build
+
+bench: build ## Run the benchmarks
+	@test -x Benchmarks/run || { echo "make bench: this checkout has no Benchmarks/run" >&2; exit 1; }
+	. scripts/engine-environment.sh && Benchmarks/run
+
+clean: ## Remove what was built; `rm -rf .deps` removes what was fetched
+	swift package clean

@@ -1,0 +1,99 @@
+public import SearchSpaces
+
+/// What is done to a training image before it enters a batch.
+public enum Augmentation: Hashable, Sendable {
+  case none
+  /// Moves the image by up to `shift` pixels in each direction (what comes in is pixel 0), and mirrors it left to right
+  /// half of the time if `flips`.
+  case shift(by: Int, flips: Bool)
+}
+
+extension ImageDataset {
+  /// Fills a batch with normalised images.
+  ///
+  /// - Parameters:
+  ///   - indices: which images, `[n]`.
+  ///   - generator: draws the augmentation; three draws an image, none without augmentation. For a batch that does not
+  ///     depend on what was done before it, take `SeededGenerator(seed: seed, stream: "augmentation", epoch, step)`.
+  ///   - output: `[n, channels, height, width]`, contiguous; all of it is written.
+  /// - Precondition: `output` has `n * imageSize` elements.
+  public func fillBatch(
+    _ indices: some Collection<Int>, augmentation: Augmentation, normalization: Normalization,
+    generator: inout SeededGenerator, into output: UnsafeMutableBufferPointer<Float>
+  ) {
+    precondition(output.count == indices.count * imageSize, "a batch of \(indices.count) images has another size")
+    pixels.withUnsafeBufferPointer { pixels in
+      for (position, index) in indices.enumerated() {
+        let source = UnsafeBufferPointer(rebasing: pixels[(index * imageSize)..<((index + 1) * imageSize)])
+        let target = UnsafeMutableBufferPointer(rebasing: output[(position * imageSize)..<((position + 1) * imageSize)])
+        switch augmentation {
+        case .none: normalise(source, normalization, into: target)
+        case .shift(let reach, let flips):
+          let down = generator.next(below: 2 * reach + 1) - reach
+          let right = generator.next(below: 2 * reach + 1) - reach
+          let isFlipped = generator.next(below: 2) == 1 && flips
+          for plane in 0..<channels {
+            let range = (plane * height * width)..<((plane + 1) * height * width)
+            move(
+              UnsafeBufferPointer(rebasing: source[range]), down: down, right: right, isFlipped: isFlipped,
+              normalization,
+              into: UnsafeMutableBufferPointer(rebasing: target[range]))
+          }
+        }
+      }
+    }
+  }
+
+  /// The batch of one training step, as an array; see the other `fillBatch`.
+  public func batch(
+    _ indices: some Collection<Int>, augmentation: Augmentation, normalization: Normalization, seed: UInt64, epoch: Int,
+    step: Int
+  ) -> [Float] {
+    var generator = SeededGenerator(seed: seed, stream: "augmentation", epoch, step)
+    return [Float](unsafeUninitializedCapacity: indices.count * imageSize) { buffer, count in
+      let whole = UnsafeMutableBufferPointer(rebasing: buffer[..<(indices.count * imageSize)])
+      fillBatch(
+        indices, augmentation: augmentation, normalization: normalization, generator: &generator, into: whole)
+      count = whole.count
+    }
+  }
+
+  /// The labels of a batch, as the loss takes them.
+  public func labels(of indices: some Collection<Int>) -> [Int64] { indices.map { Int64(labels[$0]) } }
+
+  /// The pixels of a batch, as an exported model takes them: `[n, channels, height, width]`.
+  public func pixels(of indices: some Collection<Int>) -> [UInt8] {
+    var batch: [UInt8] = []
+    batch.reserveCapacity(indices.count * imageSize)
+    for index in indices { batch += image(index) }
+    return batch
+  }
+
+  private func normalise(
+    _ source: UnsafeBufferPointer<UInt8>, _ normalization: Normalization,
+    into target: UnsafeMutableBufferPointer<Float>
+  ) {
+    let zeroPoint = Int32(normalization.zeroPoint)
+    for position in 0..<source.count {
+      target[position] = normalization.scale * Float(Int32(source[position]) &- zeroPoint)
+    }
+  }
+
+  /// One plane `[height, width]`: mirrored first, then moved.
+  private func move(
+    _ source: UnsafeBufferPointer<UInt8>, down: Int, right: Int, isFlipped: Bool, _ normalization: Normalization,
+    into target: UnsafeMutableBufferPointer<Float>
+  ) {
+    target.update(repeating: normalization(0))
+    guard abs(down) < height, abs(right) < width else { return }
+    let zeroPoint = Int32(normalization.zeroPoint)
+    for row in max(0, down)..<min(height, height + down) {
+      let from = UnsafeBufferPointer(rebasing: source[((row - down) * width)..<((row - down + 1) * width)])
+      let to = UnsafeMutableBufferPointer(rebasing: target[(row * width)..<((row + 1) * width)])
+      let (first, sign) = isFlipped ? (width - 1 + right, -1) : (-right, 1)
+      for column in max(0, right)..<min(width, width + right) {
+        to[column] = normalization.scale * Float(Int32(from[first &+ sign &* column]) &- zeroPoint)
+      }
+    }
+  }
+}

@@ -1,0 +1,97 @@
+import DeviceLatency
+import Foundation
+import NetworkGraphs
+import RunFolders
+import SearchSpaces
+import SpaceEvolution
+import TorchTraining
+
+/// The design of the search space: Q-T scores at the constraints, and aging evolution over the spaces.
+struct DesignStep {
+  let context: RunContext
+  let predictor: LatencyPredictor
+
+  func run() throws -> SearchSpace {
+    if let design = try RecordLog<DesignRecord>.all(context.folder.paths.recordFile("design")).last {
+      return design.best[0].space
+    }
+    let hyperspace = context.hyperspace
+    let settings = context.configuration.evolution
+    let tables = try StageTables(
+      folder: context.folder.paths.tables, hyperspace: hyperspace, threads: context.configuration.jobs)
+    let fixed = fixedMilliseconds()
+    let constraints = try constraints()
+    let scorer = try QTScorer(
+      tables: tables, constraints: constraints.map(LatencyConstraint.init),
+      parameters: .init(fraction: settings.fraction, exponent: settings.exponent),
+      fixedLatency: Dictionary(uniqueKeysWithValues: hyperspace.resolutions.map { ($0, fixed) }))
+
+    var scores: [SearchSpace: Double] = [:]
+    let log = try context.folder.records("spaces", of: SpaceRecord.self) { scores[$0.space] = $0.score }
+    let progress = context.display.begin(
+      "Evolve the search space", unit: "spaces", total: min(settings.spaces, hyperspace.spaceCount),
+      alreadyDone: scores.count)
+    defer { progress.finish() }
+    let evolution = AgingEvolution(
+      hyperspace: hyperspace,
+      settings: .init(
+        population: settings.population, tournament: settings.tournament, evaluations: settings.spaces),
+      seed: context.seed(for: "evolution"))
+    // What an interrupted evolution scored, it need not score again; the path is the same.
+    var pending: [SpaceRecord] = []
+    try evolution.run { spaces in
+      try Interruption.check()
+      let missing = spaces.filter { scores[$0] == nil }
+      for score in scorer.scores(missing, threads: context.configuration.jobs) {
+        scores[score.space] = score.score
+        pending.append(SpaceRecord(space: score.space, score: score.score))
+      }
+      // A flush to the disk takes longer than a score.
+      if pending.count >= 100 {
+        try log.append(contentsOf: pending)
+        pending = []
+      }
+      progress.advance(by: missing.count)
+      return spaces.map { scores[$0]! }
+    }
+    try log.append(contentsOf: pending)
+
+    let best = scores.map { SpaceRecord(space: $0.key, score: $0.value) }
+      .sorted { ($1.score, $0.space) < ($0.score, $1.space) }
+    let design = DesignRecord(
+      constraintsMilliseconds: constraints, fixedMilliseconds: fixed, best: Array(best.prefix(10)),
+      evaluated: scores.count, candidates: hyperspace.spaceCount)
+    let designs = try context.folder.records("design", of: DesignRecord.self)
+    try designs.append(design)
+    return design.best[0].space
+  }
+
+  /// Stem and head of a network, mean over the widths that the last stage can hand over.
+  private func fixedMilliseconds() -> Double {
+    let latencies = context.randomSubnets(64, stream: "fixed-latency").map { space, subnet in
+      predictor.prediction(of: context.graph(subnet, of: space)).fixedMilliseconds
+    }
+    return latencies.reduce(0, +) / Double(latencies.count)
+  }
+
+  /// The latencies to design for, in milliseconds.
+  ///
+  /// - Throws: `TrainingError` where no subnet can meet one, with the fastest there is.
+  private func constraints() throws -> [Double] {
+    let latencies = context.randomSubnets(1_000, stream: "constraints").map { space, subnet in
+      predictor.milliseconds(of: context.graph(subnet, of: space))
+    }.sorted()
+    switch context.configuration.constraints {
+    case .quantiles(let shares):
+      return shares.map { latencies[min(latencies.count - 1, Int($0 * Double(latencies.count)))] }
+    case .milliseconds(let constraints):
+      let fastest = context.fastestMilliseconds(predictor)
+      if let impossible = constraints.first(where: { $0 < fastest }) {
+        throw TrainingError(
+          "constraints.milliseconds: no subnet of hyperspace \(context.hyperspace.name) meets \(impossible) ms; the fastest "
+            + "is predicted to take \(fastest.rounded(to: 4)) ms on this device")
+      }
+      return constraints
+    }
+  }
+}

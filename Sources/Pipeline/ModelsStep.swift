@@ -1,0 +1,119 @@
+import Datasets
+import DeviceLatency
+import Foundation
+import InferenceRuntimes
+import NetworkGraphs
+import ONNXExport
+import Quantization
+import RunFolders
+import SearchSpaces
+import SpaceEvolution
+import TorchTraining
+
+/// The chosen subnets as files: a last training of each on its own, export, and what the runtime makes of the file.
+struct ModelsStep {
+  let context: RunContext
+  let space: SearchSpace
+  let predictor: LatencyPredictor
+
+  func run(_ supernet: ParameterStore, _ searched: [SubnetRecord]) throws -> [ModelRecord] {
+    let chosen = ParetoFront.spread(
+      searched.map { Objectives(latencyMilliseconds: $0.predictedMilliseconds, accuracy: $0.accuracy) },
+      count: context.configuration.fineTuning.models
+    ).map { searched[$0] }
+    let networks = try train(chosen, supernet)
+    return try measure(chosen, networks)
+  }
+
+  /// Trains each chosen subnet on its own, several side by side, and folds it into integers.
+  private func train(_ chosen: [SubnetRecord], _ supernet: ParameterStore) throws -> [IntegerNetwork] {
+    let settings = context.configuration.fineTuning
+    let hyperspace = context.hyperspace
+    let trainings = chosen.indices.map { index in
+      CheckpointedTraining(
+        context: context, network: "model-\(index + 1)", phase: "integer", steps: settings.steps,
+        epoch: max(1, settings.steps / 3), batch: settings.batch)
+    }
+    let progress = context.display.begin(
+      "Train the chosen subnets on their own", unit: "steps", total: chosen.count * settings.steps,
+      alreadyDone: try trainings.reduce(0) { $0 + (try $1.stepsDone) })
+    defer { progress.finish() }
+    var networks = [IntegerNetwork?](repeating: nil, count: chosen.count)
+    try networks.withUnsafeMutableBufferPointer { slots in
+      nonisolated(unsafe) let slots = slots
+      // The largest first: it takes longest.
+      try context.pool.forEach(chosen.count) { position in
+        let index = chosen.count - 1 - position
+        let graph = try NetworkGraph(chosen[index].subnet, of: space, in: hyperspace)
+        let store = try ParameterStore(ParameterLayout([graph]), seed: context.configuration.seed)
+        try store.adopt(supernet)
+        let training = trainings[index]
+        let evaluator = try context.evaluator(images: 1_000)
+        if settings.steps > 0, try !training.isFinished(store) {
+            let optimizer = try context.sgd(store)
+            let loop = TrainingLoop(
+              pool: nil,
+              schedule: CosineSchedule(
+                peak: settings.learningRate, warmUpSteps: settings.steps / 20, totalSteps: settings.steps),
+              maximumNorm: 5)
+            let classifier = ClassifierTraining(graph: graph, labelSmoothing: 0, precision: .quantized)
+            try training.run(store: store, optimizer: optimizer, loop: loop, progress: progress) { _, _, batch in
+              try classifier.contribution(store: store, parameters: optimizer.parameters, batch: batch)
+            } validate: {
+              ["model-\(index + 1)": try evaluator.accuracy(of: graph, store, precision: .quantized)]
+            }
+        }
+        let statistics = try evaluator.statistics(of: graph, store, precision: .quantized)
+        slots[index] = try store.integerNetwork(graph, statistics: statistics, pixels: context.data.pixelQuantizer)
+      }
+    }
+    return networks.map { $0! }
+  }
+
+  /// Writes each file, runs it on all test images, and times it.
+  private func measure(_ chosen: [SubnetRecord], _ networks: [IntegerNetwork]) throws -> [ModelRecord] {
+    let folder = context.folder.paths.models
+    var done: [String: ModelRecord] = [:]
+    let log = try context.folder.records("models", of: ModelRecord.self) { done[$0.file] = $0 }
+    let progress = context.display.begin(
+      "Export the models, run them on the test images and time them", unit: "models", total: chosen.count,
+      alreadyDone: done.count)
+    defer { progress.finish() }
+    let test = try context.data.test()
+    let meter = try context.meter()
+    for (index, network) in networks.enumerated() {
+      try Interruption.check()
+      let name = "model-\(index + 1).onnx"
+      guard done[name] == nil else { continue }
+      let bytes = try ONNXModel.bytes(network)
+      let url = folder.appending(path: name)
+      try AtomicFile.write(Data(bytes), to: url)
+      // From the disk: what is reported is what the file does.
+      let file = [UInt8](try Data(contentsOf: url))
+      let evaluation = try OnnxRuntimeSession(file).evaluate(test.pixels, labels: test.labels)
+      let timing = try measure(file, name: name, with: meter)
+      let record = ModelRecord(
+        file: name, subnet: chosen[index].subnet, predictedMilliseconds: predictor.milliseconds(of: network.graph),
+        measuredMilliseconds: timing.milliseconds, spreadPercent: timing.spreadPercent, gated: timing.isGated,
+        correct: evaluation.correct, images: evaluation.images, supernetAccuracy: chosen[index].accuracy,
+        macs: network.graph.cost.macs, parameters: network.graph.cost.parameters)
+      try context.writeCard(record, network: network, space: space, timing: timing)
+      try log.append(record)
+      progress.advance()
+    }
+    let records = try RecordLog<ModelRecord>.all(context.folder.paths.recordFile("models"))
+    return records.sorted { $0.measuredMilliseconds < $1.measuredMilliseconds }
+  }
+
+  /// - Throws: `TrainingError` where the device answers nothing within a minute.
+  private func measure(_ file: [UInt8], name: String, with meter: OnnxRuntimeMeter) throws -> LatencyMeasurement {
+    var result: LatencyMeasurement?
+    try meter.measure(
+      [LatencyRequest(.model(name), .bytes(file))], effort: .network, until: .now + .seconds(60)
+    ) { result = $0 }
+    guard let result else {
+      throw TrainingError("\(name): the device gave no measurement within 60 seconds; the same command tries again")
+    }
+    return result
+  }
+}

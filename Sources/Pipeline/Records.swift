@@ -1,0 +1,95 @@
+public import SearchSpaces
+
+/// The records of a run, one type a file of JSON lines. Times stand in `StepRecord` only, so that all the others are the
+/// same for the same configuration, seed, threads and machine; latencies, which no seed repeats, are the exception.
+
+/// A finished step of the run.
+struct StepRecord: Codable, Sendable {
+  var step: String
+  /// Of this process; a step that was interrupted took longer in all.
+  var seconds: Double
+}
+
+/// One epoch of a training.
+public struct TrainingRecord: Codable, Hashable, Sendable {
+  /// `teacher`, `supernet` or `model-N`.
+  public var network: String
+  /// `float` or `integer`.
+  public var phase: String
+  /// Steps done.
+  public var step: Int
+  /// Mean over the epoch; of the largest subnet where there are several.
+  public var loss: Double
+  public var learningRate: Double
+  /// Share of the validation images named right, by subnet.
+  public var validation: [String: Double]
+}
+
+/// One distilled stage and block type.
+public struct BlockRecord: Codable, Hashable, Sendable {
+  public var stage: String
+  public var block: String
+  /// Loss (NSR) of the largest sub-stage, mean of the last steps of each phase.
+  public var floatLoss: Double
+  public var integerLoss: Double
+  /// How often training was begun; more than once where it diverged.
+  public var attempts: Int
+}
+
+/// One search space and its score.
+public struct SpaceRecord: Codable, Hashable, Sendable {
+  public var space: SearchSpace
+  public var score: Double
+}
+
+/// One evaluated subnet.
+public struct SubnetRecord: Codable, Hashable, Sendable {
+  public var generation: Int
+  public var subnet: Subnet
+  public var predictedMilliseconds: Double
+  /// Share of the validation images named right, as integers, with its own batch norm statistics.
+  public var accuracy: Double
+}
+
+/// One exported model and what was measured on the file.
+public struct ModelRecord: Codable, Hashable, Sendable {
+  /// Within the run folder's `models`.
+  public var file: String
+  public var subnet: Subnet
+  public var predictedMilliseconds: Double
+  public var measuredMilliseconds: Double
+  public var spreadPercent: Double
+  /// Whether the measurement passed the machine's gate.
+  public var gated: Bool
+  /// Of the exported file, through the runtime, on the test images.
+  public var correct: Int
+  public var images: Int
+  /// On validation images, as part of the supernet, before it was trained on its own.
+  public var supernetAccuracy: Double
+  public var macs: Int
+  public var parameters: Int
+
+  public var accuracy: Double { Double(correct) / Double(max(1, images)) }
+}
+
+/// What the design of the space ended with.
+public struct DesignRecord: Codable, Hashable, Sendable {
+  /// The latencies for which the space was designed.
+  public var constraintsMilliseconds: [Double]
+  /// Stem and head, mean over the widths that stages hand over.
+  public var fixedMilliseconds: Double
+  /// Best first; the first one is trained.
+  public var best: [SpaceRecord]
+  /// How many spaces were scored.
+  public var evaluated: Int
+  /// How many there are.
+  public var candidates: Int
+}
+
+/// One whole network, predicted and measured.
+public struct NetworkLatencyRecord: Codable, Hashable, Sendable {
+  public var network: String
+  public var isHeldOut: Bool
+  public var predictedMilliseconds: Double
+  public var measuredMilliseconds: Double
+}

@@ -1,0 +1,129 @@
+public import Foundation
+import DeviceLatency
+import NetworkGraphs
+import Reports
+import RunFolders
+import SearchSpaces
+import SpaceEvolution
+import StrictYAML
+import TorchTraining
+
+/// One run: a configuration, a folder, and the steps between them, each of which goes on where it was stopped.
+public final class Run {
+  /// The steps in their order; each needs those before it.
+  public enum Step: String, CaseIterable, Sendable {
+    case profile, teacher, distillation, design, supernet, search, models, report
+  }
+
+  private let context: RunContext
+  private let stepLog: RecordLog<StepRecord>
+  private var finishedSteps: Set<String> = []
+
+  /// Opens or makes a run folder.
+  ///
+  /// - Parameters:
+  ///   - configurationFile: A YAML file, or `nil` for the built-in demo. A folder that exists must have been begun with
+  ///     the same configuration.
+  /// - Throws: `YAMLError`, `RunFolderError`, `DatasetError` or `TrainingError`, each naming what is wrong.
+  public init(folder: URL, configurationFile: String?, isQuiet: Bool) throws {
+    Torch.keepFreedMemory()
+    try Torch.setThreads(1)
+    let text =
+      try configurationFile.map { try Program.text(ofFile: $0, kind: "configuration") }
+      ?? RunConfiguration.builtInText
+    let configuration = try RunConfiguration(yaml: text, file: configurationFile ?? "built-in configuration")
+    let hyperspace = try Program.hyperspace(configuration.hyperspace)
+    try TeacherStep.check(configuration.teacher, hyperspace: hyperspace)
+    let data = try RunData(configuration, hyperspace: hyperspace)
+    let runFolder = try RunFolder(
+      at: folder, configuration: text, seeds: ["run": configuration.seed], program: Program.name,
+      libraries: ["libtorch": Torch.version])
+    let display = ProgressDisplay(isQuiet: isQuiet)
+    for notice in runFolder.notices { display.note(notice) }
+    context = RunContext(
+      configuration: configuration, hyperspace: hyperspace, folder: runFolder, display: display, data: data,
+      pool: WorkerPool(count: configuration.jobs), trainingLog: try TrainingLog(runFolder))
+    var finished: Set<String> = []
+    stepLog = try runFolder.records("steps") { (record: StepRecord) in finished.insert(record.step) }
+    finishedSteps = finished
+  }
+
+  /// Runs all steps up to one, each from where it was stopped.
+  ///
+  /// - Returns: The exported models, fastest first; none where the steps do not lead there.
+  /// - Throws: `Interrupted` after Ctrl-C; what a step throws.
+  @discardableResult
+  public func through(_ last: Step) throws -> [ModelRecord] {
+    let predictor = try perform(.profile) { try ProfileStep(context: context).run() }
+    if last == .profile { return [] }
+
+    let teacher = TeacherStep(context: context)
+    let teacherStore = try perform(.teacher) { try teacher.run() }
+    if last == .teacher { return [] }
+
+    let distillation = DistillationStep(context: context, predictor: predictor)
+    try perform(.distillation) { try distillation.run(teacher: teacher.graph(), teacherStore) }
+    if last == .distillation { return [] }
+
+    let space = try perform(.design) { try DesignStep(context: context, predictor: predictor).run() }
+    if last == .design { return [] }
+
+    let supernet = try perform(.supernet) { try SupernetStep(context: context, space: space).run() }
+    if last == .supernet { return [] }
+
+    let subnets = try perform(.search) {
+      try SearchStep(context: context, space: space, predictor: predictor).run(supernet)
+    }
+    if last == .search { return [] }
+
+    let models = try perform(.models) {
+      try ModelsStep(context: context, space: space, predictor: predictor).run(supernet, subnets)
+    }
+    if last == .models { return models }
+
+    try perform(.report) {
+      let url = try Self.writeReport(paths: context.folder.paths, manifest: context.folder.manifest)
+      context.display.note("Report: \(url.path(percentEncoded: false))")
+    }
+    return models
+  }
+
+  private func perform<Result>(_ step: Step, _ body: () throws -> Result) throws -> Result {
+    try Interruption.check()
+    let start = ContinuousClock.now
+    let result = try body()
+    if finishedSteps.insert(step.rawValue).inserted {
+      let duration = start.duration(to: .now)
+      try stepLog.append(
+        StepRecord(
+          step: step.rawValue,
+          seconds: Double(duration.components.seconds) + Double(duration.components.attoseconds) / 1e18))
+    }
+    return result
+  }
+
+  /// The table of results for a terminal, and where the report is.
+  public func resultText() throws -> String {
+    let report = try RunReport(
+      paths: context.folder.paths, manifest: context.folder.manifest, configuration: context.configuration,
+      hyperspace: context.hyperspace)
+    return TextTable(report.result).text()
+  }
+
+  /// Writes the report of a run folder from its records, without taking hold of the folder.
+  ///
+  /// - Throws: `RunFolderError` where there is no run, or its records are damaged.
+  public static func writeReport(of folder: URL) throws -> URL {
+    try writeReport(paths: RunFolderPaths(root: folder), manifest: RunFolder.manifest(of: folder))
+  }
+
+  private static func writeReport(paths: RunFolderPaths, manifest: Manifest) throws -> URL {
+    let configuration = try RunConfiguration(
+      yaml: manifest.configuration, file: paths.configuration.path(percentEncoded: false))
+    let report = try RunReport(
+      paths: paths, manifest: manifest, configuration: configuration,
+      hyperspace: Program.hyperspace(configuration.hyperspace))
+    try AtomicFile.write(Data(report.page().html().utf8), to: paths.report)
+    return paths.report
+  }
+}

@@ -1,0 +1,248 @@
+public import StrictYAML
+
+/// Everything that a run depends on besides the machine: what the YAML file says, key by key.
+public struct RunConfiguration: Hashable, Sendable {
+  public struct Data: Hashable, Sendable {
+    public var name: String
+    /// `nil` for where set-up put it.
+    public var folder: String?
+    public var validationImages: Int
+    /// In pixels.
+    public var shift: Int
+    public var flip: Bool
+  }
+
+  public struct Device: Hashable, Sendable {
+    public var name: String
+    public var threads: Int
+  }
+
+  public struct Profile: Hashable, Sendable {
+    public var seconds: Double
+    public var fittingNetworks: Int
+    public var heldOutNetworks: Int
+  }
+
+  public enum Constraints: Hashable, Sendable {
+    case milliseconds([Double])
+    /// Shares of the hyperspace's random subnets that are at most as slow.
+    case quantiles([Double])
+  }
+
+  public struct Teacher: Hashable, Sendable {
+    public var block: String
+    public var widths: [Int]
+    public var depths: [Int]
+    public var steps: Int
+    public var batch: Int
+    public var learningRate: Double
+  }
+
+  public struct Distillation: Hashable, Sendable {
+    public var images: Int
+    public var batch: Int
+    public var floatSteps: Int
+    public var integerSteps: Int
+    public var learningRate: Double
+    public var randomSubstages: Int
+    public var smallestInEveryStep: Bool
+    /// Sampled sub-stages a table.
+    public var rows: Int
+    public var evaluationImages: Int
+  }
+
+  public struct Evolution: Hashable, Sendable {
+    public var population: Int
+    public var tournament: Int
+    public var spaces: Int
+    /// The score's t and a.
+    public var fraction: Double
+    public var exponent: Double
+  }
+
+  public struct Supernet: Hashable, Sendable {
+    public var floatSteps: Int
+    public var integerSteps: Int
+    /// Steps between checkpoints.
+    public var epoch: Int
+    public var batch: Int
+    public var learningRate: Double
+    public var integerLearningRate: Double
+    public var randomSubnets: Int
+    public var smallestInEveryStep: Bool
+    public var labelSmoothing: Double
+  }
+
+  public struct Search: Hashable, Sendable {
+    public var population: Int
+    public var generations: Int
+    public var mutations: Int
+    public var crossovers: Int
+    public var images: Int
+    public var recalibrationImages: Int
+  }
+
+  public struct FineTuning: Hashable, Sendable {
+    /// Models exported.
+    public var models: Int
+    public var steps: Int
+    public var batch: Int
+    public var learningRate: Double
+  }
+
+  public var seed: UInt64
+  public var jobs: Int
+  public var data: Data
+  /// A built-in name or a file.
+  public var hyperspace: String
+  public var device: Device
+  public var profile: Profile
+  public var constraints: Constraints
+  public var teacher: Teacher
+  public var distillation: Distillation
+  public var evolution: Evolution
+  public var supernet: Supernet
+  public var search: Search
+  public var fineTuning: FineTuning
+  /// The text that was read, kept with the run.
+  public var text: String
+
+  /// The demo's text, with every key explained.
+  public static let builtInText = String(
+    decoding: PackageResources.fashion_mnist_yaml, as: UTF8.self)
+
+  /// Reads a configuration file.
+  ///
+  /// - Throws: `YAMLError` with the line of what is wrong, and what would be right.
+  public init(yaml text: String, file: String) throws(YAMLError) {
+    self.text = text
+    let root = try YAMLValue.parse(text, file: file).mapping(keys: [
+      "seed", "jobs", "data", "hyperspace", "device", "profile", "constraints", "teacher", "distillation",
+      "evolution", "supernet", "search", "fine-tuning",
+    ])
+    seed = UInt64(try root.required("seed").int(in: 0...Int.max))
+    jobs = try root.required("jobs").int(in: 1...256)
+
+    let data = try root.required("data").mapping(keys: ["name", "folder", "validation-images", "augmentation"])
+    let augmentation = try data.required("augmentation").mapping(keys: ["shift", "flip"])
+    let folder = try data.required("folder").string()
+    self.data = Data(
+      name: try data.required("name").choice(["fashion-mnist", "cifar10", "cifar100"]),
+      folder: folder == "default" ? nil : folder,
+      validationImages: try data.required("validation-images").int(in: 10...1_000_000),
+      shift: try augmentation.required("shift").int(in: 0...16), flip: try augmentation.required("flip").bool())
+
+    hyperspace = try root.required("hyperspace").string()
+
+    let device = try root.required("device").mapping(keys: ["name", "threads"])
+    self.device = Device(
+      name: try device.required("name").choice(["onnxruntime"]),
+      threads: try device.required("threads").int(in: 1...256))
+
+    let profile = try root.required("profile").mapping(keys: ["seconds", "fitting-networks", "held-out-networks"])
+    self.profile = Profile(
+      seconds: try profile.required("seconds").double(in: 1...86_400),
+      fittingNetworks: try profile.required("fitting-networks").int(in: 6...10_000),
+      heldOutNetworks: try profile.required("held-out-networks").int(in: 2...10_000))
+
+    constraints = try Self.constraints(root.required("constraints"))
+
+    let teacher = try root.required("teacher").mapping(
+      keys: ["block", "widths", "depths", "steps", "batch", "learning-rate"])
+    self.teacher = Teacher(
+      block: try teacher.required("block").string(),
+      widths: try Self.ints(teacher.required("widths"), in: 1...16_384),
+      depths: try Self.ints(teacher.required("depths"), in: 1...64),
+      steps: try teacher.required("steps").int(in: 1...100_000_000),
+      batch: try teacher.required("batch").int(in: 2...65_536),
+      learningRate: try teacher.required("learning-rate").double(in: 1e-9...100))
+
+    let distillation = try root.required("distillation").mapping(keys: [
+      "images", "batch", "float-steps", "integer-steps", "learning-rate", "random-substages",
+      "smallest-in-every-step", "rows", "evaluation-images",
+    ])
+    self.distillation = Distillation(
+      images: try distillation.required("images").int(in: 32...10_000_000),
+      batch: try distillation.required("batch").int(in: 2...65_536),
+      floatSteps: try distillation.required("float-steps").int(in: 1...10_000_000),
+      integerSteps: try distillation.required("integer-steps").int(in: 1...10_000_000),
+      learningRate: try distillation.required("learning-rate").double(in: 1e-9...100),
+      randomSubstages: try distillation.required("random-substages").int(in: 1...64),
+      smallestInEveryStep: try distillation.required("smallest-in-every-step").bool(),
+      rows: try distillation.required("rows").int(in: 2...1_000_000),
+      evaluationImages: try distillation.required("evaluation-images").int(in: 16...1_000_000))
+
+    let evolution = try root.required("evolution").mapping(
+      keys: ["population", "tournament", "spaces", "fraction", "exponent"])
+    let population = try evolution.required("population").int(in: 1...1_000_000)
+    self.evolution = Evolution(
+      population: population, tournament: try evolution.required("tournament").int(in: 1...population),
+      spaces: try evolution.required("spaces").int(in: 1...100_000_000),
+      fraction: try evolution.required("fraction").double(in: 1e-6...1),
+      exponent: try evolution.required("exponent").double(in: 0...10))
+
+    let supernet = try root.required("supernet").mapping(keys: [
+      "float-steps", "integer-steps", "epoch", "batch", "learning-rate", "integer-learning-rate", "random-subnets",
+      "smallest-in-every-step", "label-smoothing",
+    ])
+    self.supernet = Supernet(
+      floatSteps: try supernet.required("float-steps").int(in: 1...1_000_000_000),
+      integerSteps: try supernet.required("integer-steps").int(in: 1...1_000_000_000),
+      epoch: try supernet.required("epoch").int(in: 1...1_000_000),
+      batch: try supernet.required("batch").int(in: 2...65_536),
+      learningRate: try supernet.required("learning-rate").double(in: 1e-9...100),
+      integerLearningRate: try supernet.required("integer-learning-rate").double(in: 1e-9...100),
+      randomSubnets: try supernet.required("random-subnets").int(in: 0...64),
+      smallestInEveryStep: try supernet.required("smallest-in-every-step").bool(),
+      labelSmoothing: try supernet.required("label-smoothing").double(in: 0...0.9))
+
+    let search = try root.required("search").mapping(
+      keys: ["population", "generations", "mutations", "crossovers", "images", "recalibration-images"])
+    self.search = Search(
+      population: try search.required("population").int(in: 2...1_000_000),
+      generations: try search.required("generations").int(in: 0...100_000),
+      mutations: try search.required("mutations").int(in: 0...1_000_000),
+      crossovers: try search.required("crossovers").int(in: 0...1_000_000),
+      images: try search.required("images").int(in: 10...10_000_000),
+      recalibrationImages: try search.required("recalibration-images").int(in: 16...1_000_000))
+    guard self.search.images <= self.data.validationImages else {
+      throw try search.required("images").error(
+        "\(self.search.images) is more than data.validation-images, \(self.data.validationImages)")
+    }
+
+    let fineTuning = try root.required("fine-tuning").mapping(keys: ["models", "steps", "batch", "learning-rate"])
+    self.fineTuning = FineTuning(
+      models: try fineTuning.required("models").int(in: 1...1_000),
+      steps: try fineTuning.required("steps").int(in: 0...1_000_000_000),
+      batch: try fineTuning.required("batch").int(in: 2...65_536),
+      learningRate: try fineTuning.required("learning-rate").double(in: 1e-9...100))
+  }
+
+  private static func constraints(_ value: YAMLValue) throws(YAMLError) -> Constraints {
+    let mapping = try value.mapping(keys: ["milliseconds", "quantiles"])
+    switch (mapping.optional("milliseconds"), mapping.optional("quantiles")) {
+    case (let milliseconds?, nil):
+      return .milliseconds(try ascending(milliseconds, in: 1e-6...1e9))
+    case (nil, let quantiles?):
+      return .quantiles(try ascending(quantiles, in: 0.001...1))
+    default:
+      throw value.error("needs either milliseconds or quantiles, and one of them only")
+    }
+  }
+
+  private static func ascending(_ value: YAMLValue, in range: ClosedRange<Double>) throws(YAMLError) -> [Double] {
+    var items: [Double] = []
+    for item in try value.list(count: 1...32) {
+      let number = try item.double(in: range)
+      if let last = items.last, last >= number { throw item.error("\(number) does not follow \(last); must ascend") }
+      items.append(number)
+    }
+    return items
+  }
+
+  private static func ints(_ value: YAMLValue, in range: ClosedRange<Int>) throws(YAMLError) -> [Int] {
+    var items: [Int] = []
+    for item in try value.list(count: 1...64) { items.append(try item.int(in: range)) }
+    return items
+  }
+}

@@ -1,0 +1,133 @@
+import Datasets
+import Foundation
+import Quantization
+import SearchSpaces
+import TorchTraining
+
+/// The data of a run: training and validation images from the training set, and the test set, which is read for the last
+/// step only.
+struct RunData {
+  let training: ImageDataset
+  /// Indices into `training`.
+  let split: Split
+  let normalization: Datasets.Normalization
+  let augmentation: Augmentation
+  let seed: UInt64
+  private let loadTest: @Sendable () throws -> ImageDataset
+
+  /// Loads the training set, and pads it to the hyperspace's resolution.
+  ///
+  /// - Throws: `DatasetError` that names the file; `TrainingError` where data and hyperspace do not fit.
+  init(_ configuration: RunConfiguration, hyperspace: Hyperspace) throws {
+    let settings = configuration.data
+    let size = hyperspace.resolutions.last!
+    guard hyperspace.resolutions.count == 1 else {
+      throw TrainingError(
+        "hyperspace \(hyperspace.name) has \(hyperspace.resolutions.count) resolutions; a run on \(settings.name) needs one "
+          + "that has one")
+    }
+    let load: @Sendable (PublishedPart) throws -> ImageDataset = { part in
+      try Program.images(settings.name, folder: settings.folder, part: part, size: size)
+    }
+    training = try load(.train)
+    guard training.channels == hyperspace.imageChannels else {
+      throw TrainingError(
+        "\(settings.name) has \(training.channels) channels an image, hyperspace \(hyperspace.name) "
+          + "\(hyperspace.imageChannels): set image.channels in a hyperspace file of your own")
+    }
+    guard training.classNames.count == hyperspace.classes else {
+      throw TrainingError(
+        "\(settings.name) has \(training.classNames.count) classes, hyperspace \(hyperspace.name) \(hyperspace.classes): "
+          + "set classes in a hyperspace file of your own")
+    }
+    split = try Split(training, validationCount: settings.validationImages, seed: configuration.seed)
+    normalization = Datasets.Normalization(training, indices: split.training)
+    augmentation =
+      settings.shift > 0 || settings.flip ? .shift(by: settings.shift, flips: settings.flip) : .none
+    seed = configuration.seed
+    loadTest = { try load(.test) }
+  }
+
+  /// The first quantiser of every model.
+  var pixelQuantizer: AffineQuantizer {
+    AffineQuantizer(scale: normalization.scale, zeroPoint: normalization.zeroPoint)
+  }
+
+  func test() throws -> ImageDataset { try loadTest() }
+
+  /// One worker's part of the batch of a training step, augmented: a pure function of its arguments and the seed.
+  ///
+  /// - Parameter batch: Images of the whole step.
+  func trainingBatch(
+    stream: String, step: Int, batch: Int, worker: Int, workers: Int
+  ) throws -> TrainingBatch {
+    let count = split.training.count
+    // Epochs are permutations, and steps go on where the step before ended, over the end of an epoch too.
+    let part = (batch * worker / workers)..<(batch * (worker + 1) / workers)
+    var indices: [Int] = []
+    var generator = SeededGenerator(seed: seed, stream: "augmentation-\(stream)-\(worker)", step)
+    for position in part {
+      let place = step * batch + position
+      indices.append(split.training[EpochOrder.index(of: place % count, epoch: place / count, count: count, seed: seed)])
+    }
+    let pixels = [Float](unsafeUninitializedCapacity: indices.count * training.imageSize) { buffer, filled in
+      let whole = UnsafeMutableBufferPointer(rebasing: buffer[..<(indices.count * training.imageSize)])
+      training.fillBatch(
+        indices, augmentation: augmentation, normalization: normalization, generator: &generator, into: whole)
+      filled = whole.count
+    }
+    return try tensors(pixels, indices)
+  }
+
+  /// Images as they are, without augmentation.
+  func plainBatch(_ indices: some Collection<Int>) throws -> TrainingBatch {
+    let indices = Array(indices)
+    let pixels = training.batch(
+      indices, augmentation: .none, normalization: normalization, seed: 0, epoch: 0, step: 0)
+    return try tensors(pixels, indices)
+  }
+
+  /// A sample of the training images, in random order.
+  func trainingSample(_ count: Int, stream: String) throws -> [Int] {
+    guard count <= split.training.count else {
+      throw TrainingError(
+        "\(stream) needs \(count) images, and there are \(split.training.count) for training: ask for fewer")
+    }
+    var sample = training.stratifiedSample(of: split.training, count: count, seed: seed, stream: stream)
+    var generator = SeededGenerator(seed: seed, stream: "order-\(stream)")
+    generator.shuffle(&sample)
+    return sample
+  }
+
+  private func tensors(_ pixels: [Float], _ indices: [Int]) throws -> TrainingBatch {
+    let shape = [indices.count, training.channels, training.height, training.width]
+    return TrainingBatch(
+      images: try Tensor.floats(pixels, shape: shape).channelsLast(),
+      labels: try Tensor.integers(indices.map { Int(training.labels[$0]) }, shape: [indices.count]))
+  }
+}
+
+/// The order of an epoch as a function of the position, so that a step need not draw a whole permutation: a Feistel
+/// network over the next power of four, walked until it falls inside (Black and Rogaway, 2002).
+enum EpochOrder {
+  static func index(of position: Int, epoch: Int, count: Int, seed: UInt64) -> Int {
+    var bits = 2
+    while 1 << (2 * bits) < count { bits += 1 }
+    let mask = UInt64(1 << bits) - 1
+    var generator = SeededGenerator(seed: seed, stream: "epoch-order", epoch)
+    let keys = (0..<6).map { _ in generator.next() }
+    var place = UInt64(position)
+    repeat {
+      var (left, right) = (place >> UInt64(bits), place & mask)
+      for key in keys {
+        var mixed = (right ^ key) &* 0x9e37_79b9_7f4a_7c15
+        mixed ^= mixed >> 29
+        mixed = mixed &* 0xbf58_476d_1ce4_e5b9
+        mixed ^= mixed >> 32
+        (left, right) = (right, left ^ (mixed & mask))
+      }
+      place = left << UInt64(bits) | right
+    } while place >= UInt64(count)
+    return Int(place)
+  }
+}

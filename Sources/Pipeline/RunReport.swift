@@ -1,0 +1,285 @@
+import Foundation
+import NetworkGraphs
+import Reports
+import RunFolders
+import SearchSpaces
+
+/// The report of a run, made from its records alone: it can be written again at any time.
+struct RunReport {
+  let manifest: Manifest
+  let configuration: RunConfiguration
+  let hyperspace: Hyperspace
+  let models: [ModelRecord]
+  let subnets: [SubnetRecord]
+  let training: [TrainingRecord]
+  let blocks: [BlockRecord]
+  let spaces: [SpaceRecord]
+  let design: DesignRecord?
+  let networks: [NetworkLatencyRecord]
+  let steps: [StepRecord]
+
+  /// Reads the records of a run folder.
+  ///
+  /// - Throws: `RunFolderError` for a damaged record.
+  init(
+    paths: RunFolderPaths, manifest: Manifest, configuration: RunConfiguration, hyperspace: Hyperspace
+  ) throws {
+    func all<Record: Codable & Sendable>(_ name: String) throws -> [Record] {
+      try RecordLog<Record>.all(paths.recordFile(name))
+    }
+    self.manifest = manifest
+    self.configuration = configuration
+    self.hyperspace = hyperspace
+    let models: [ModelRecord] = try all("models")
+    self.models = models.sorted { $0.measuredMilliseconds < $1.measuredMilliseconds }
+    subnets = try all("subnets")
+    training = try all("training")
+    blocks = try all("blocks")
+    spaces = try all("spaces")
+    let designs: [DesignRecord] = try all("design")
+    design = designs.last
+    networks = try all("networks")
+    steps = try all("steps")
+  }
+
+  /// The table that ends a run and heads its report.
+  var result: Table {
+    Table(
+      caption: "Exported INT8 models, measured as files: accuracy through the runtime on "
+        + "\(models.first.map { NumberText.count($0.images) } ?? "no") test images, latency on this device.",
+      columns: [
+        Column("Model"), .number("Predicted", unit: "ms"), .number("Measured", unit: "ms"),
+        .number("Accuracy", unit: "%"), .number("MACs", unit: "M"), .number("Parameters", unit: "k"),
+      ],
+      rows: models.map { model in
+        [
+          .code(model.file), Table.Cell(NumberText.significant(model.predictedMilliseconds)),
+          Table.Cell(NumberText.significant(model.measuredMilliseconds) + (model.gated ? "" : " *")),
+          Table.Cell(NumberText.fixed(100 * model.accuracy, decimals: 2), isEmphasised: true),
+          Table.Cell(NumberText.millions(model.macs)),
+          Table.Cell(NumberText.fixed(Double(model.parameters) / 1_000, decimals: 1)),
+        ]
+      })
+  }
+
+  private typealias Column = Table.Column
+
+  func page() -> ReportPage {
+    let best = models.max { $0.accuracy < $1.accuracy }
+    let subtitle =
+      best.map {
+        "\(models.count) INT8 networks for \(configuration.data.name), designed, trained and measured on "
+          + "\(manifest.machine.processor): up to \(NumberText.fixed(100 * $0.accuracy, decimals: 2)) % of the test images "
+          + "right in \(NumberText.milliseconds($0.measuredMilliseconds)) each."
+      } ?? "A run that has not reached its models yet."
+    return ReportPage(
+      title: "INT8 networks for \(configuration.data.name)", subtitle: subtitle, opening: opening,
+      sections: [spaceSection, searchSection, latencySection, trainingSection, runSection].filter { !$0.blocks.isEmpty },
+      footer: [.init("Program", manifest.program), .init("Run begun", manifest.created)]
+        + manifest.libraries.sorted { $0.key < $1.key }.map { .init($0.key, $0.value) })
+  }
+
+  private var opening: [ReportPage.Block] {
+    guard !models.isEmpty else { return [] }
+    var blocks: [ReportPage.Block] = [.table(result)]
+    if models.contains(where: { !$0.gated }) {
+      blocks.append(
+        .note(
+          "Latencies marked * were measured while the machine was busy: its integer throughput, probed before and after, "
+            + "was not within 5 % of its best. They are upper bounds."))
+    }
+    blocks.append(.figure(frontChart, caption: "Each point is an exported file, run and timed on this device."))
+    return blocks
+  }
+
+  private var frontChart: XYChart {
+    XYChart(
+      "Accuracy against latency", x: Axis("Measured INT8 latency", unit: "ms", scale: .logarithmic),
+      y: Axis("Test images right", unit: "%"),
+      series: [
+        .init(
+          "Exported models", style: .front,
+          points: models.map {
+            .init(x: $0.measuredMilliseconds, y: 100 * $0.accuracy, label: $0.file.replacing(".onnx", with: ""))
+          })
+      ])
+  }
+
+  private var spaceSection: ReportPage.Section {
+    guard let design, let first = design.best.first else { return .init("The search space", []) }
+    let constraints = design.constraintsMilliseconds.map { NumberText.significant($0) }.joined(separator: ", ")
+    let candidates = NumberText.count(design.candidates)
+    let evaluated = NumberText.count(design.evaluated)
+    let text = """
+      Of \(candidates) candidate spaces, \(evaluated) were scored: the Q-T score is the quantised quality of a space's best \
+      subnets under a latency, here summed over \(constraints) ms. The best is `\(first.space.encoding)`.
+      """
+    var blocks: [ReportPage.Block] = [
+      .paragraph(text),
+      .figure(
+        stageDiagram(design),
+        caption: "The best spaces, stage by stage: block type and the window of widths (channels) that stays elastic."),
+    ]
+    if spaces.count > 1 { blocks.append(evolutionFigure) }
+    if !self.blocks.isEmpty { blocks.append(.details("Losses of the distilled stages", [.table(lossTable)])) }
+    return .init("The search space", blocks)
+  }
+
+  private var evolutionFigure: ReportPage.Block {
+    var points: [XYChart.Point] = []
+    var leader: [XYChart.Point] = []
+    // More points than can be told apart make a page heavy.
+    let step = spaces.count / 1_500 + 1
+    for (index, record) in spaces.enumerated() {
+      let point = XYChart.Point(x: Double(index + 1), y: record.score)
+      if index % step == 0 { points.append(point) }
+      if record.score > leader.last?.y ?? -.infinity { leader.append(point) }
+    }
+    let chart = XYChart(
+      "Aging evolution", x: Axis("Spaces scored"), y: Axis("Q-T score"),
+      series: [.init("Scored", style: .points, points: points), .init("Best so far", style: .front, points: leader)])
+    return .figure(chart, caption: "Q-T score of the spaces that were scored, in order.")
+  }
+
+  private var lossTable: Table {
+    let stages = hyperspace.searchedStages.map(\.name)
+    let rows = hyperspace.blockTypes.map { type in
+      [Table.Cell(type.name)]
+        + stages.map { stage in
+          guard let record = blocks.first(where: { $0.stage == stage && $0.block == type.name }) else { return "" }
+          let float = NumberText.significant(record.floatLoss)
+          return Table.Cell("\(NumberText.significant(record.integerLoss)) (\(float))")
+        }
+    }
+    return Table(
+      caption: "Noise-to-signal ratio of each stage's largest sub-stage against the teacher, as integers (as floats "
+        + "before that).",
+      columns: [Column("Block type")] + stages.map { .number($0) }, rows: rows)
+  }
+
+  private func stageDiagram(_ design: DesignRecord) -> StageDiagram {
+    let stages = hyperspace.searchedStages
+    return StageDiagram(
+      "The best spaces", stages: stages.map { .init($0.name, widths: $0.widths) },
+      blockTypes: hyperspace.blockTypes.enumerated().map { .init(key: "\($0)", name: $1.name) },
+      spaces: design.best.prefix(10).map { record in
+        .init(
+          record.space.encoding, figure: NumberText.fixed(record.score, decimals: 4),
+          choices: zip(zip(record.space.blockTypes, record.space.windows), stages).map { choice, stage in
+            .init(blockType: choice.0, window: choice.1..<choice.1 + stage.windowSize)
+          })
+      }, figureHeading: "Q-T score")
+  }
+
+  private var searchSection: ReportPage.Section {
+    guard !subnets.isEmpty else { return .init("The search of the subnets", []) }
+    let text = """
+      \(NumberText.count(subnets.count)) subnets of the supernet were evaluated as integers on \
+      \(NumberText.count(configuration.search.images)) validation images, which no training saw. The chosen ones were then \
+      trained on their own for \(NumberText.count(configuration.fineTuning.steps)) steps; the gain of that is in the table, \
+      apart.
+      """
+    return .init(
+      "The search of the subnets",
+      [
+        .paragraph(text),
+        .figure(
+          XYChart(
+            "Subnets of the supernet", x: Axis("Predicted INT8 latency", unit: "ms", scale: .logarithmic),
+            y: Axis("Validation images right", unit: "%"),
+            series: [
+              .init(
+                "Evaluated", style: .points,
+                points: subnets.map { .init(x: $0.predictedMilliseconds, y: 100 * $0.accuracy) }),
+              .init(
+                "Chosen, before their own training", style: .lineAndPoints,
+                points: models.map { .init(x: $0.predictedMilliseconds, y: 100 * $0.supernetAccuracy) }),
+            ]), caption: "Before any training of their own."),
+        .table(
+          Table(
+            caption: "The chosen subnets before and after their own training.",
+            columns: [
+              Column("Model"), .number("In the supernet, validation", unit: "%"), .number("File, test", unit: "%"),
+              Column("Subnet"),
+            ],
+            rows: models.map {
+              [
+                .code($0.file), Table.Cell(NumberText.fixed(100 * $0.supernetAccuracy, decimals: 2)),
+                Table.Cell(NumberText.fixed(100 * $0.accuracy, decimals: 2)), .code($0.subnet.encoding),
+              ]
+            })),
+      ])
+  }
+
+  private var latencySection: ReportPage.Section {
+    var groups: [(name: String, pairs: [AgreementChart.Pair])] = []
+    func pairs(_ held: Bool) -> [AgreementChart.Pair] {
+      networks.filter { $0.isHeldOut == held }.map {
+        .init(measured: $0.measuredMilliseconds, predicted: $0.predictedMilliseconds)
+      }
+    }
+    if !networks.isEmpty { groups = [("Fitted on", pairs(false)), ("Held out", pairs(true))] }
+    if !models.isEmpty {
+      groups.append(
+        (
+          "Exported models",
+          models.map { .init(measured: $0.measuredMilliseconds, predicted: $0.predictedMilliseconds) }
+        ))
+    }
+    guard !groups.isEmpty else { return .init("Predicted and measured latency", []) }
+    let chart = AgreementChart(
+      "Predicted against measured", quantity: "INT8 latency", unit: "ms", scale: .logarithmic, groups: groups)
+    return .init(
+      "Predicted and measured latency",
+      [
+        .paragraph(
+          "The predictor adds up the measured times of a network's operations and corrects the sum; the correction was fitted "
+            + "on some whole networks and is judged by others."),
+        .figure(chart, caption: "The band is 5 % either side of equality."),
+      ])
+  }
+
+  private var trainingSection: ReportPage.Section {
+    let supernet = training.filter { $0.network == "supernet" }
+    guard !supernet.isEmpty else { return .init("Training", []) }
+    let floatSteps = supernet.filter { $0.phase == "float" }.map(\.step).max() ?? 0
+    let names = Set(supernet.flatMap(\.validation.keys)).sorted()
+    let series = names.map { name in
+      XYChart.Series(
+        name, style: .lineAndPoints,
+        points: supernet.compactMap { record in
+          record.validation[name].map {
+            .init(x: Double(record.step + (record.phase == "integer" ? floatSteps : 0)), y: 100 * $0)
+          }
+        })
+    }
+    return .init(
+      "Training",
+      [
+        .figure(
+          XYChart(
+            "Subnets of the supernet while it trains", x: Axis("Steps"), y: Axis("Validation images right", unit: "%"),
+            series: series, rules: floatSteps > 0 ? [.init(.vertical, at: Double(floatSteps), label: "INT8 from here")] : []),
+          caption: "From the line on, every quantiser is in place.")
+      ])
+  }
+
+  private var runSection: ReportPage.Section {
+    let machine = manifest.machine
+    return .init(
+      "The run",
+      [
+        .facts([
+          .init("Processor", machine.processor), .init("Instruction sets", machine.instructionSets.joined(separator: ", ")),
+          .init("Cores", "\(machine.cores)"), .init("System", machine.operatingSystem),
+          .init("Seed", "\(configuration.seed)"), .init("Hyperspace", hyperspace.name),
+        ]),
+        .table(
+          Table(
+            caption: "Time of each step, in this machine's seconds.",
+            columns: [Column("Step"), .number("Time", unit: "s")],
+            rows: steps.map { [Table.Cell($0.step), Table.Cell(NumberText.fixed($0.seconds, decimals: 1))] })),
+        .details("Configuration", [.code(configuration.text)]),
+      ])
+  }
+}

@@ -1,0 +1,56 @@
+import DeviceLatency
+import NetworkGraphs
+import RunFolders
+import SearchSpaces
+import SpaceEvolution
+import TorchTraining
+
+/// The accuracy-latency front of the supernet's subnets: predicted INT8 latency against the accuracy of the integers on
+/// validation images, with batch norm statistics of each subnet's own.
+struct SearchStep {
+  let context: RunContext
+  let space: SearchSpace
+  let predictor: LatencyPredictor
+
+  func run(_ store: ParameterStore) throws -> [SubnetRecord] {
+    let settings = context.configuration.search
+    let hyperspace = context.hyperspace
+    var known: [Subnet: SubnetRecord] = [:]
+    let log = try context.folder.records("subnets", of: SubnetRecord.self) { known[$0.subnet] = $0 }
+    let search = SubnetSearch(
+      hyperspace: hyperspace, space: space,
+      settings: .init(
+        population: settings.population, generations: settings.generations, mutations: settings.mutations,
+        crossovers: settings.crossovers), seed: context.seed(for: "search"))
+    let progress = context.display.begin(
+      "Search the subnets", unit: "subnets",
+      total: settings.population + settings.generations * (settings.mutations + settings.crossovers),
+      alreadyDone: known.count)
+    defer { progress.finish() }
+    let evaluator = try context.evaluator(images: settings.images)
+    var records: [SubnetRecord] = []
+    _ = try search.run { subnet in
+      predictor.milliseconds(of: try NetworkGraph(subnet, of: space, in: hyperspace))
+    } evaluate: { generation, subnets in
+      let missing = subnets.filter { known[$0] == nil }
+      var fresh = [SubnetRecord?](repeating: nil, count: missing.count)
+      try fresh.withUnsafeMutableBufferPointer { slots in
+        nonisolated(unsafe) let slots = slots
+        try context.pool.forEach(missing.count) { index in
+          try Interruption.check()
+          let graph = try NetworkGraph(missing[index], of: space, in: hyperspace)
+          slots[index] = SubnetRecord(
+            generation: generation, subnet: missing[index], predictedMilliseconds: predictor.milliseconds(of: graph),
+            accuracy: try evaluator.accuracy(of: graph, store, precision: .quantized))
+          progress.advance()
+        }
+      }
+      // By generation and in the order of the draw, whichever worker was first.
+      try log.append(contentsOf: fresh.map { $0! })
+      for record in fresh { known[record!.subnet] = record! }
+      records += subnets.map { known[$0]! }
+      return subnets.map { known[$0]!.accuracy }
+    }
+    return records
+  }
+}

@@ -1,0 +1,81 @@
+import Datasets
+import Foundation
+import NetworkGraphs
+import TorchTraining
+
+/// Judges subnets on validation images, with batch norm statistics of their own from training images.
+///
+/// Tensors are read by several threads at once, and written by none.
+struct SubnetEvaluator {
+  /// Batches of training images, not augmented.
+  let recalibration: [Tensor]
+  let batches: [TrainingBatch]
+
+  init(_ data: RunData, images: Int, recalibrationImages: Int) throws {
+    let sample = try data.trainingSample(recalibrationImages, stream: "recalibration")
+    recalibration = try sample[...].chunks(of: 256).map { try data.plainBatch($0).images }
+    // By seed and class as all samples; the first images of a smaller number are those of a larger.
+    let validation = data.training.stratifiedSample(
+      of: data.split.validation, count: min(images, data.split.validation.count), seed: data.seed,
+      stream: "validation-images")
+    batches = try validation[...].chunks(of: 256).map { try data.plainBatch($0) }
+  }
+
+  func statistics(
+    of graph: NetworkGraph, _ store: ParameterStore, precision: Precision
+  ) throws -> BatchNormStatistics {
+    try store.batchNormStatistics(of: graph, precision: precision, batches: recalibration)
+  }
+
+  /// The share of the validation images that a subnet names right.
+  func accuracy(of graph: NetworkGraph, _ store: ParameterStore, precision: Precision) throws -> Double {
+    let statistics = try statistics(of: graph, store, precision: precision)
+    var correct = 0
+    var count = 0
+    for batch in batches {
+      let classes = try withoutGradients { () throws(TorchError) in
+        try store.forward(
+          batch.images, through: graph, precision: precision, normalization: .given(statistics)
+        ).flattened().argmax()
+      }
+      correct += zip(classes, try batch.labels.integers()).count { $0 == $1 }
+      count += classes.count
+    }
+    return Double(correct) / Double(count)
+  }
+}
+
+extension ArraySlice {
+  /// Consecutive pieces of at most `size` elements.
+  func chunks(of size: Int) -> [ArraySlice<Element>] {
+    stride(from: startIndex, to: endIndex, by: size).map { self[$0..<Swift.min($0 + size, endIndex)] }
+  }
+}
+
+/// The variance of each channel over images and space, `[C]`; maps are `[N, C, H, W]`.
+func channelVariances(_ maps: Tensor) throws -> Tensor {
+  let shape = maps.shape
+  let values = try maps.floats()
+  let area = shape[2] * shape[3]
+  var variances = [Float](repeating: 0, count: shape[1])
+  for channel in 0..<shape[1] {
+    var (sum, squares) = (0.0, 0.0)
+    for image in 0..<shape[0] {
+      let start = (image * shape[1] + channel) * area
+      for value in values[start..<start + area] {
+        sum += Double(value)
+        squares += Double(value) * Double(value)
+      }
+    }
+    let count = Double(shape[0] * area)
+    variances[channel] = Float(max(0, squares / count - (sum / count) * (sum / count)))
+  }
+  return try Tensor.floats(variances, shape: [shape[1]])
+}
+
+extension Double {
+  /// For messages.
+  func rounded(to decimals: Int) -> String { formatted(.number.precision(.fractionLength(decimals))) }
+}
+
+

@@ -1,0 +1,101 @@
+import NetworkGraphs
+import RunFolders
+import SearchSpaces
+import TorchTraining
+
+/// The quantised-for-all supernet of a search space: a float phase, then an integer phase from it.
+struct SupernetStep {
+  let context: RunContext
+  let space: SearchSpace
+
+  func run() throws -> ParameterStore {
+    let settings = context.configuration.supernet
+    let hyperspace = context.hyperspace
+    let store = try ParameterStore(ParameterLayout(space, in: hyperspace), seed: context.seed(for: "supernet"))
+    let supernet = SupernetTraining(
+      hyperspace: hyperspace, space: space,
+      settings: .init(
+        randomSubnets: settings.randomSubnets, smallestInEveryStep: settings.smallestInEveryStep,
+        labelSmoothing: settings.labelSmoothing), seed: context.seed(for: "supernet"))
+    let integer = training("integer", steps: settings.integerSteps)
+    if try integer.isFinished(store) { return store }
+
+    let float = training("float", steps: settings.floatSteps)
+    if try !float.isFinished(store) {
+      try train(float, supernet, store, rate: settings.learningRate, precision: .float)
+    }
+    if !integer.isBegun {
+      context.display.note("Set the quantisers of the supernet")
+      try calibrate(store)
+    }
+    try train(integer, supernet, store, rate: settings.integerLearningRate, precision: .quantized)
+    return store
+  }
+
+  private func training(_ phase: String, steps: Int) -> CheckpointedTraining {
+    let settings = context.configuration.supernet
+    return CheckpointedTraining(
+      context: context, network: "supernet", phase: phase, steps: steps, epoch: settings.epoch, batch: settings.batch)
+  }
+
+  private func train(
+    _ training: CheckpointedTraining, _ supernet: SupernetTraining, _ store: ParameterStore, rate: Double,
+    precision: Precision
+  ) throws {
+    let progress = try context.display.begin(
+      "Train the supernet, \(precision == .quantized ? "INT8" : "float")", unit: "steps", total: training.steps,
+      alreadyDone: training.stepsDone)
+    defer { progress.finish() }
+    let optimizer = try context.sgd(store)
+    let loop = TrainingLoop(
+      pool: context.pool,
+      schedule: CosineSchedule(peak: rate, warmUpSteps: training.steps / 20, totalSteps: training.steps),
+      maximumNorm: 5)
+    let offset = precision == .quantized ? context.configuration.supernet.floatSteps : 0
+    try training.run(store: store, optimizer: optimizer, loop: loop, progress: progress) { step, _, batch in
+      try supernet.contribution(
+        graphs: supernet.graphs(step: offset + step), store: store, parameters: optimizer.parameters, batch: batch,
+        precision: precision)
+    } validate: {
+      try validate(store, precision: precision)
+    }
+  }
+
+  /// Accuracies of the largest subnet, the smallest and two fixed random ones.
+  private func validate(_ store: ParameterStore, precision: Precision) throws -> [String: Double] {
+    let hyperspace = context.hyperspace
+    var generator = SeededGenerator(seed: context.configuration.seed, stream: "validation-subnets")
+    let subnets = [
+      ("largest", hyperspace.largestSubnet(of: space)), ("smallest", hyperspace.smallestSubnet(of: space)),
+      ("random 1", hyperspace.randomSubnet(of: space, using: &generator)),
+      ("random 2", hyperspace.randomSubnet(of: space, using: &generator)),
+    ]
+    let evaluator = try context.evaluator(images: 512)
+    var accuracies = [Double](repeating: 0, count: subnets.count)
+    try accuracies.withUnsafeMutableBufferPointer { slots in
+      nonisolated(unsafe) let slots = slots
+      try context.pool.forEach(subnets.count) { index in
+        let graph = try NetworkGraph(subnets[index].1, of: space, in: hyperspace)
+        slots[index] = try evaluator.accuracy(of: graph, store, precision: precision)
+      }
+    }
+    return Dictionary(uniqueKeysWithValues: zip(subnets.map(\.0), accuracies))
+  }
+
+  /// Sets every quantiser's scale from training images.
+  private func calibrate(_ store: ParameterStore) throws {
+    let hyperspace = context.hyperspace
+    var generator = SeededGenerator(seed: context.configuration.seed, stream: "calibration-subnets")
+    func draw() throws -> NetworkGraph {
+      try NetworkGraph(hyperspace.randomSubnet(of: space, using: &generator), of: space, in: hyperspace)
+    }
+    var graphs = [
+      try NetworkGraph(hyperspace.largestSubnet(of: space), of: space, in: hyperspace),
+      try NetworkGraph(hyperspace.smallestSubnet(of: space), of: space, in: hyperspace),
+    ]
+    for _ in 0..<6 { graphs.append(try draw()) }
+    graphs += try ParameterLayout(space, in: hyperspace).covering(draw)
+    let images = try context.data.plainBatch(context.data.trainingSample(128, stream: "calibration")[...]).images
+    try store.calibrateQuantizers(graphs: graphs, batches: [images])
+  }
+}

@@ -1,0 +1,66 @@
+internal import Synchronization
+
+#if canImport(Glibc)
+  internal import Glibc
+#else
+  internal import Darwin
+#endif
+
+/// Thrown where a long loop stops because the user (or the system) asked the process to end.
+public struct Interrupted: Error, Hashable, CustomStringConvertible {
+  /// The exit status of a program that was interrupted and can go on.
+  public static let exitStatus: Int32 = 130
+
+  public init() {}
+
+  public var description: String {
+    "Interrupted. Everything that was finished is kept; to go on, run the same command again."
+  }
+}
+
+/// Turns SIGINT (Ctrl-C) and SIGTERM into an error at the next safe place.
+///
+///     Interruption.install()
+///     for unit in units {
+///       try Interruption.check()
+///       try log.append(work(unit))
+///     }
+///
+/// A second signal ends the process at once, with the same exit status; what was appended is safe then too.
+public enum Interruption {
+  private static let signals = Atomic<Int>(0)
+
+  /// Takes the signals over, and makes a write beyond the file size limit an error instead of the end of the process.
+  /// Call it once, early.
+  public static func install() {
+    // The first use of a global variable may take a lock, which a signal handler must not do: use it here.
+    signals.store(0, ordering: .relaxed)
+    signal(SIGXFSZ, SIG_IGN)
+    var action = sigaction()
+    let handler: @convention(c) (Int32) -> Void = { _ in Interruption.receive() }
+    #if canImport(Darwin)
+      action.__sigaction_u.__sa_handler = handler
+    #else
+      action.__sigaction_handler.sa_handler = handler
+    #endif
+    // System calls in libraries that don't expect signals go on where they were.
+    action.sa_flags = Int32(SA_RESTART)
+    sigaction(SIGINT, &action, nil)
+    sigaction(SIGTERM, &action, nil)
+  }
+
+  /// Whether a signal has come.
+  public static var isRequested: Bool { signals.load(ordering: .relaxed) > 0 }
+
+  /// - Throws: `Interrupted` once a signal has come.
+  public static func check() throws(Interrupted) {
+    if isRequested { throw Interrupted() }
+  }
+
+  /// Runs inside the signal handler: nothing here allocates, locks or calls what is not async-signal-safe.
+  private static func receive() {
+    if signals.add(1, ordering: .relaxed).newValue > 1 { _exit(Interrupted.exitStatus) }
+    let text: StaticString = "\nStopping after the unit of work at hand; once more ends at once.\n"
+    _ = write(STDERR_FILENO, text.utf8Start, text.utf8CodeUnitCount)
+  }
+}

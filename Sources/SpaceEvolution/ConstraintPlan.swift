@@ -1,0 +1,116 @@
+internal import SearchSpaces
+
+/// What is prepared once for a latency constraint: frequencies and the spectra of all tables.
+struct ConstraintPlan: Sendable {
+  /// How often the frequencies may be refined for one space, beyond what was prepared.
+  static let refinements = 3
+
+  let frequencies: Frequencies
+  private let geometry: Geometry
+  private let spectra: [StageSpectra]
+  private let kernels: [LatencyKernel?]
+
+  /// Where the constraint stands against the tables' latencies.
+  private struct Geometry {
+    /// By resolution: the constraint less the fixed latency.
+    let bounds: [Double]
+    /// By resolution: how far that is above the fastest subnet of all spaces, and no more than the slowest is.
+    let limits: [Double]
+    /// Smallest latency by stage and resolution; latencies are counted from it.
+    let origins: [[Double]]
+
+    init(milliseconds: Double, rows: RowStore, fixedLatencies: [Double]) {
+      bounds = fixedLatencies.map { milliseconds - $0 }
+      origins = rows.smallestLatencies
+      limits = bounds.enumerated().map { r, bound in
+        let range = (0..<rows.stageCount).reduce(0) {
+          $0 + rows.largestLatencies[$1][r] - rows.smallestLatencies[$1][r]
+        }
+        return min(bound - rows.smallestLatency(resolution: r), range * 1.001)
+      }
+    }
+
+    func kernels(_ frequencies: Frequencies) -> [LatencyKernel?] {
+      limits.map { $0 < 0 ? nil : LatencyKernel(frequencies, limit: $0) }
+    }
+
+    func spectra(_ table: Int, rows: RowStore, _ frequencies: Frequencies) -> StageSpectra {
+      let stage = rows.stage(of: table)
+      let loss = rows.tables[table].smallestLoss
+      return StageSpectra(
+        smallestLoss: loss,
+        spectra: rows.tables[table].resolutions.enumerated().map { r, rows in
+          Spectrum(rows.shifted(loss: loss, latency: origins[stage][r]), frequencies, limit: limits[r])
+        })
+    }
+  }
+
+  init(milliseconds: Double, rows: RowStore, fixedLatencies: [Double], tailFraction: Double, threads: Int) {
+    let geometry = Geometry(milliseconds: milliseconds, rows: rows, fixedLatencies: fixedLatencies)
+    let lossRange = (0..<rows.stageCount).reduce(0.0) { sum, stage in
+      sum + rows.tables(ofStage: stage).lazy.flatMap(\.resolutions).map(\.trimmedLossRange).max()!
+    }
+    let lossScale = rows.tables.lazy.map(\.smallestLoss).max()!
+    var frequencies = Frequencies(
+      lossPeriod: max(1.05 * lossRange, 1e-3 * lossScale, 1e-9),
+      latencyPeriod: max(1.05 * geometry.limits.max()!, 1e-3 * milliseconds), lossCount: 32, latencyCount: 96,
+      shareCount: 128)
+    // The frequencies at which most of a few spaces are accurate; others that need more get it one by one.
+    var generator = SeededGenerator(seed: 1, stream: "spectra")
+    let samples = (0..<24).map { _ in
+      (0..<rows.stageCount).map { stage in
+        rows.stageStarts[stage] + generator.next(below: rows.tables(ofStage: stage).count)
+      }
+    }
+    for _ in 0..<2 {
+      let candidate = frequencies
+      let outcomes = samples.concurrentMap(threads: threads) { keys in
+        let stages = keys.map { geometry.spectra($0, rows: rows, candidate) }
+        return ConstraintPlan.spectralScore(keys, stages, geometry, rows, candidate)
+          .shareAndTail(tailFraction: tailFraction)
+      }
+      if outcomes.filter({ $0 == nil }).count > samples.count / 12 {
+        frequencies = frequencies.widened
+      } else if outcomes.filter({ $0.map { !$0.isAccurate } ?? false }).count > samples.count / 12 {
+        frequencies = frequencies.doubled
+      } else {
+        break
+      }
+    }
+    let chosen = frequencies
+    self.frequencies = chosen
+    self.geometry = geometry
+    kernels = geometry.kernels(chosen)
+    spectra = Array(rows.tables.indices).concurrentMap(threads: threads) { geometry.spectra($0, rows: rows, chosen) }
+  }
+
+  /// Share and tail loss at some frequencies: those that were prepared, which is fast, or others.
+  func shareAndTail(_ keys: [Int], rows: RowStore, tailFraction: Double, _ frequencies: Frequencies) -> ShareAndTail? {
+    let isPrepared = frequencies == self.frequencies
+    let stages = keys.map { isPrepared ? spectra[$0] : geometry.spectra($0, rows: rows, frequencies) }
+    return ConstraintPlan.spectralScore(keys, stages, geometry, rows, frequencies, kernels: isPrepared ? kernels : nil)
+      .shareAndTail(tailFraction: tailFraction)
+  }
+
+  private static func spectralScore(
+    _ keys: [Int], _ stages: [StageSpectra], _ geometry: Geometry, _ rows: RowStore, _ frequencies: Frequencies,
+    kernels: [LatencyKernel?]? = nil
+  ) -> SpectralScore {
+    let kernels = kernels ?? geometry.kernels(frequencies)
+    let limits = geometry.bounds.indices.map { r -> LatencyLimit in
+      let (smallest, largest) = rows.latencyRange(keys, resolution: r)
+      let bound = geometry.bounds[r] * (1 + 1e-10)
+      guard smallest <= bound, let kernel = kernels[r] else { return .excludesAll }
+      return largest <= bound ? .excludesNone : .between(kernel)
+    }
+    return SpectralScore(frequencies: frequencies, stages: stages, limits: limits)
+  }
+}
+
+extension ShareAndTail {
+  /// With an estimate of the error that is half of what is promised: 1e-5 for the share, 1e-4 of the tail loss.
+  /// Where the share is too small for a score, the tail loss does not matter.
+  var isAccurate: Bool {
+    shareError <= 5e-6 && (share + shareError < QTParameters.minimumFraction || tailError <= 5e-5 * tailLoss)
+  }
+}

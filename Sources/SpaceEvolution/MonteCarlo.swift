@@ -1,0 +1,88 @@
+public import SearchSpaces
+
+/// The estimate of a Q-T score from random subnets, as the paper computes it.
+public struct MonteCarloScore: Hashable, Sendable, Codable {
+  /// How far the figures of one constraint may be off by chance: one standard deviation.
+  public struct Errors: Hashable, Sendable, Codable {
+    public var feasibleFraction: Double
+    public var tailLoss: Double
+    public var score: Double
+  }
+
+  public var estimate: QTScore
+  /// One entry a constraint.
+  public var standardErrors: [Errors]
+  public var samples: Int
+}
+
+extension QTScorer {
+  /// The paper's estimate: the share of some random subnets under each constraint, and the mean loss of the best of
+  /// those (50 of 100,000).
+  ///
+  /// Each subnet has a resolution, and then one row of each stage's table at that resolution, all drawn uniformly.
+  ///
+  /// Standard errors: of the share, that of a binomial; of the tail loss, that of the mean of `max(0, x - loss)` over
+  /// feasible subnets, divided by the tail's mass, `x` being the largest loss of the tail; of the score, from both to
+  /// first order, as if they were independent.
+  ///
+  /// - Parameter samples: At least 1; the paper's 100,000 by default.
+  public func monteCarloScore(_ space: SearchSpace, samples: Int = 100_000, seed: UInt64) -> MonteCarloScore {
+    precondition(samples >= 1, "an estimate needs at least one sample")
+    let stages = tables.tables(of: space).map { table in
+      tables.resolutions.map { resolution in
+        table.rows.filter { $0.resolution == resolution }.map { (loss: $0.loss, latency: $0.latencyMilliseconds) }
+      }
+    }
+    let fixed = tables.resolutions.map { fixedLatencies[$0] ?? 0 }
+    var generator = SeededGenerator(seed: seed, stream: "monte-carlo")
+    var feasible = [[Double]](repeating: [], count: constraints.count)
+    for _ in 0..<samples {
+      let resolution = generator.next(below: fixed.count)
+      var loss = 0.0
+      var latency = fixed[resolution]
+      for stage in stages {
+        let row = generator.choose(stage[resolution])
+        loss += row.loss
+        latency += row.latency
+      }
+      for (index, constraint) in constraints.enumerated() where latency <= constraint.milliseconds {
+        feasible[index].append(loss)
+      }
+    }
+    let parts = zip(constraints, feasible).map { estimate($0, losses: $1, samples: samples) }
+    return MonteCarloScore(
+      estimate: QTScore(
+        space: space, score: parts.reduce(0) { $0 + $1.figures.score }, constraints: parts.map(\.figures)),
+      standardErrors: parts.map(\.errors), samples: samples)
+  }
+
+  private func estimate(
+    _ constraint: LatencyConstraint, losses: [Double], samples: Int
+  ) -> (figures: QTScore.Constraint, errors: MonteCarloScore.Errors) {
+    let count = Double(samples)
+    let share = Double(losses.count) / count
+    let size = min(losses.count, max(1, Int((parameters.tailFraction * count).rounded())))
+    let tail = losses.sorted().prefix(size)
+    let tailLoss = tail.isEmpty ? 0 : tail.reduce(0, +) / Double(tail.count)
+    let score = parameters.score(feasibleFraction: share, tailLoss: tailLoss)
+    let shareError = (share * (1 - share) / count).squareRoot()
+    let edge = tail.last ?? 0
+    // With all feasible subnets in the tail, its mass is as random as its mean; then it is the error of that mean.
+    let isWhole = losses.count <= size
+    let hinges = tail.map { isWhole ? $0 - tailLoss : edge - $0 }
+    let mean = isWhole ? 0 : hinges.reduce(0, +) / count
+    let square = hinges.reduce(0) { $0 + $1 * $1 } / count
+    let tailError = tail.isEmpty ? 0 : max(0, square - mean * mean).squareRoot() * count.squareRoot() / Double(size)
+    // The score is 1 / (penalty L): relative errors add up, that of the share times the exponent where it is penalised.
+    let isPenalised = share + QTParameters.minimumFraction < parameters.fraction
+    let ofShare = isPenalised && share > 0 ? parameters.exponent * shareError / share : 0
+    let ofTail = tailLoss > 0 ? tailError / tailLoss : 0
+    return (
+      QTScore.Constraint(
+        latencyMilliseconds: constraint.milliseconds, feasibleFraction: share, tailLoss: tailLoss, score: score),
+      MonteCarloScore.Errors(
+        feasibleFraction: shareError, tailLoss: tailError,
+        score: score * (ofShare * ofShare + ofTail * ofTail).squareRoot())
+    )
+  }
+}

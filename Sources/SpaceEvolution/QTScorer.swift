@@ -1,0 +1,195 @@
+public import SearchSpaces
+internal import Synchronization
+
+/// The exact Q-T score of the spaces of a hyperspace, from stage tables.
+///
+/// A subnet is one row a stage, drawn independently at one resolution; its loss and its latency are the sums. `p` is the
+/// share of subnets under the constraint, over the equal mixture of the tables' resolutions; `L` the mean loss of the
+/// best `min(q, p)` of all subnets that are under it.
+///
+/// **Accuracy.** Tables of many rows: by spectra (`Frequencies`), with the number of frequencies doubled until the
+/// estimate of the truncation error is under 5e-6 for the share and 5e-5 of the tail loss. Where it cannot be brought
+/// under, which is so for tables of few rows, both halves of the space are enumerated, which is exact. `accuracy(of:)`
+/// tells what was done and how far the figures may be off.
+///
+/// A value can be used from several threads.
+public struct QTScorer: Sendable {
+  public let tables: StageTables
+  public let constraints: [LatencyConstraint]
+  public let parameters: QTParameters
+  /// Latency of the stages that are not searched, in milliseconds, by resolution.
+  public let fixedLatencies: [Int: Double]
+
+  let rows: RowStore
+  let plans: [ConstraintPlan]
+  private let halves = HalfCache()
+
+  /// Prepares the tables for some constraints: about 0.1 s a constraint for 132 tables of 1,000 rows.
+  ///
+  /// - Parameters:
+  ///   - fixedLatency: Milliseconds to be added to every subnet of a resolution; resolutions that are absent add 0.
+  ///   - threads: How many threads prepare.
+  /// - Throws: `ScoreError` where a constraint is not a positive number or is under the fastest subnet of all spaces, a
+  ///   parameter is out of its range, or a fixed latency is for a resolution that the tables do not have.
+  public init(
+    tables: StageTables, constraints: [LatencyConstraint], parameters: QTParameters = QTParameters(),
+    fixedLatency: [Int: Double] = [:], threads: Int = 2
+  ) throws(ScoreError) {
+    guard !constraints.isEmpty else { throw ScoreError("no latency constraint; there must be one at least") }
+    guard parameters.fraction > 0, parameters.fraction <= 1 else {
+      throw ScoreError("fraction \(parameters.fraction) is not above 0 and at most 1")
+    }
+    guard parameters.exponent >= 0, parameters.exponent.isFinite else {
+      throw ScoreError("exponent \(parameters.exponent) is no number from 0 up")
+    }
+    guard parameters.tailFraction > 0, parameters.tailFraction <= 1 else {
+      throw ScoreError("tail fraction \(parameters.tailFraction) is not above 0 and at most 1")
+    }
+    for (resolution, milliseconds) in fixedLatency.sorted(by: { $0.key < $1.key }) {
+      guard tables.resolutions.contains(resolution) else {
+        throw ScoreError(
+          "a fixed latency for resolution \(resolution), which the tables do not have; they have "
+            + tables.resolutions.map { "\($0)" }.joined(separator: " "))
+      }
+      guard milliseconds >= 0, milliseconds.isFinite else {
+        throw ScoreError("fixed latency \(milliseconds) ms for resolution \(resolution) is no number from 0 up")
+      }
+    }
+    let rows = RowStore(tables)
+    for constraint in constraints {
+      let milliseconds = constraint.milliseconds
+      guard milliseconds.isFinite, milliseconds > 0 else {
+        throw ScoreError("latency \(milliseconds) ms is no positive number of milliseconds")
+      }
+      let fastest = tables.resolutions.enumerated().map { index, resolution in
+        (latency: rows.smallestLatency(resolution: index) + (fixedLatency[resolution] ?? 0), resolution: resolution)
+      }.min { $0.latency < $1.latency }!
+      guard milliseconds >= fastest.latency else {
+        throw ScoreError(
+          "latency \(milliseconds) ms is under the fastest subnet of all spaces, \(fastest.latency) ms at resolution "
+            + "\(fastest.resolution); no space can be scored at it")
+      }
+    }
+    self.tables = tables
+    self.constraints = constraints
+    self.parameters = parameters
+    self.fixedLatencies = fixedLatency
+    self.rows = rows
+    plans = constraints.map {
+      ConstraintPlan(
+        milliseconds: $0.milliseconds, rows: rows, fixedLatencies: tables.resolutions.map { fixedLatency[$0] ?? 0 },
+        tailFraction: parameters.tailFraction, threads: threads)
+    }
+  }
+
+  /// The score of a space.
+  ///
+  /// - Precondition: `space` is one of the hyperspace's (`Hyperspace.space(_:)` checks).
+  public func score(_ space: SearchSpace) -> QTScore {
+    let figures = constraints.indices.map { index in
+      let figures = shareAndTail(space, constraint: index).figures
+      return QTScore.Constraint(
+        latencyMilliseconds: constraints[index].milliseconds, feasibleFraction: figures.share,
+        tailLoss: figures.tailLoss,
+        score: parameters.score(feasibleFraction: figures.share, tailLoss: figures.tailLoss))
+    }
+    return QTScore(space: space, score: figures.reduce(0) { $0 + $1.score }, constraints: figures)
+  }
+
+  /// The scores of spaces in their order, computed on several threads; the same whatever their number.
+  public func scores(_ spaces: [SearchSpace], threads: Int = 2) -> [QTScore] {
+    spaces.concurrentMap(threads: threads) { score($0) }
+  }
+
+  /// How a score was computed, and how far it may be off.
+  public struct Accuracy: Hashable, Sendable {
+    public enum Method: Hashable, Sendable {
+      /// All sums of two halves of the space.
+      case enumeration
+      /// Spectra, refined so often beyond those that were prepared.
+      case spectra(refinements: Int)
+    }
+    public var method: Method
+    /// Absolute.
+    public var feasibleFraction: Double
+    /// Absolute.
+    public var tailLoss: Double
+  }
+
+  /// How the score of a space is computed for each constraint, and how far share and tail loss may be off.
+  public func accuracy(of space: SearchSpace) -> [Accuracy] {
+    constraints.indices.map { index in
+      let (figures, method) = shareAndTail(space, constraint: index)
+      return Accuracy(method: method, feasibleFraction: figures.shareError, tailLoss: figures.tailError)
+    }
+  }
+
+  /// Sums a half may have to be enumerated at once, and at all where spectra do not do.
+  private static let smallHalf = 64
+  private static let largestHalf = 120_000
+
+  private func shareAndTail(
+    _ space: SearchSpace, constraint: Int
+  ) -> (figures: ShareAndTail, method: Accuracy.Method) {
+    let keys = rows.indices(of: space)
+    let split = rows.split(keys)
+    func enumerated() -> (ShareAndTail, Accuracy.Method) {
+      (enumeration(keys, split: split.index, constraint: constraint), .enumeration)
+    }
+    if split.largest <= QTScorer.smallHalf { return enumerated() }
+    let plan = plans[constraint]
+    var frequencies = plan.frequencies
+    var best: (ShareAndTail, Accuracy.Method)?
+    for refinement in 0...ConstraintPlan.refinements {
+      let figures = plan.shareAndTail(keys, rows: rows, tailFraction: parameters.tailFraction, frequencies)
+      if let figures {
+        let method = Accuracy.Method.spectra(refinements: refinement)
+        if figures.isAccurate { return (figures, method) }
+        if best.map({ figures.tailError < $0.0.tailError }) ?? true { best = (figures, method) }
+      }
+      // What was prepared does not do. Enumerating is exact; where that is too much, more frequencies are next.
+      if split.largest <= QTScorer.largestHalf { return enumerated() }
+      frequencies = figures == nil ? frequencies.widened : frequencies.doubled
+    }
+    return best ?? enumerated()
+  }
+
+  private func enumeration(_ keys: [Int], split: Int, constraint: Int) -> ShareAndTail {
+    let fixed = tables.resolutions.map { fixedLatencies[$0] ?? 0 }
+    let limit = constraints[constraint].milliseconds
+    return Enumeration(
+      resolutions: fixed.indices.map { resolution in
+        (
+          first: halves.half(keys[..<split], resolution: resolution, rows: rows),
+          second: halves.half(keys[split...], resolution: resolution, rows: rows), limit: limit - fixed[resolution]
+        )
+      }
+    ).shareAndTail(tailFraction: parameters.tailFraction)
+  }
+}
+
+/// Sums of halves that were needed before; spaces that follow one another in an evolution share them.
+private final class HalfCache: Sendable {
+  private struct Key: Hashable {
+    var tables: [Int]
+    var resolution: Int
+  }
+  private struct State {
+    var halves: [Key: HalfSums] = [:]
+    var sums = 0
+  }
+  /// About 24 bytes a sum.
+  private static let capacity = 8_000_000
+  private let state = Mutex(State())
+
+  func half(_ tables: ArraySlice<Int>, resolution: Int, rows: RowStore) -> HalfSums {
+    let key = Key(tables: Array(tables), resolution: resolution)
+    if let half = state.withLock({ $0.halves[key] }) { return half }
+    let half = HalfSums(tables.map { rows.tables[$0].resolutions[resolution] })
+    state.withLock { state in
+      if state.sums + half.losses.count > HalfCache.capacity { state = State() }
+      if state.halves.updateValue(half, forKey: key) == nil { state.sums += half.losses.count }
+    }
+    return half
+  }
+}

@@ -1,0 +1,99 @@
+/// Two things wanted at once: little latency, much accuracy.
+public struct Objectives: Hashable, Sendable, Codable {
+  public var latencyMilliseconds: Double
+  /// A share, 0...1.
+  public var accuracy: Double
+
+  public init(latencyMilliseconds: Double, accuracy: Double) {
+    self.latencyMilliseconds = latencyMilliseconds
+    self.accuracy = accuracy
+  }
+
+  /// At least as good in both, and better in one.
+  public func dominates(_ other: Objectives) -> Bool {
+    latencyMilliseconds <= other.latencyMilliseconds && accuracy >= other.accuracy
+      && (latencyMilliseconds < other.latencyMilliseconds || accuracy > other.accuracy)
+  }
+}
+
+/// Non-dominated sorting and crowding (Deb et al., NSGA-II, 2002) for two objectives.
+public enum ParetoFront {
+  /// The indices that no other dominates, by ascending latency. Of equal objectives the first index stays.
+  public static func indices(_ objectives: [Objectives]) -> [Int] {
+    // By latency, then by falling accuracy: a point is on the front exactly if it is more accurate than all before.
+    let order = objectives.indices.sorted {
+      let (a, b) = (objectives[$0], objectives[$1])
+      if a.latencyMilliseconds != b.latencyMilliseconds { return a.latencyMilliseconds < b.latencyMilliseconds }
+      return a.accuracy != b.accuracy ? a.accuracy > b.accuracy : $0 < $1
+    }
+    var front: [Int] = []
+    for index in order where front.isEmpty || objectives[index].accuracy > objectives[front.last!].accuracy {
+      front.append(index)
+    }
+    return front
+  }
+
+  /// The rank of each point: 0 on the front, 1 on the front of what remains, and so on.
+  public static func ranks(_ objectives: [Objectives]) -> [Int] {
+    var ranks = [Int](repeating: -1, count: objectives.count)
+    var remaining = Array(objectives.indices)
+    var rank = 0
+    while !remaining.isEmpty {
+      let front = Set(indices(remaining.map { objectives[$0] }).map { remaining[$0] })
+      for index in front { ranks[index] = rank }
+      remaining.removeAll { front.contains($0) }
+      rank += 1
+    }
+    return ranks
+  }
+
+  /// How alone each point stands among those of its rank; the ends of a front are infinitely so.
+  public static func crowdingDistances(_ objectives: [Objectives], ranks: [Int]) -> [Double] {
+    var distances = [Double](repeating: 0, count: objectives.count)
+    for rank in Set(ranks) {
+      let front = objectives.indices.filter { ranks[$0] == rank }
+      for value in [\Objectives.latencyMilliseconds, \Objectives.accuracy] {
+        let order = front.sorted { (objectives[$0][keyPath: value], $0) < (objectives[$1][keyPath: value], $1) }
+        let span = objectives[order.last!][keyPath: value] - objectives[order.first!][keyPath: value]
+        distances[order.first!] = .infinity
+        distances[order.last!] = .infinity
+        guard span > 0, order.count > 2 else { continue }
+        for position in 1..<order.count - 1 {
+          let gap =
+            objectives[order[position + 1]][keyPath: value] - objectives[order[position - 1]][keyPath: value]
+          distances[order[position]] += gap / span
+        }
+      }
+    }
+    return distances
+  }
+
+  /// Up to `count` indices of the front, its ends included, spread evenly over the logarithm of the latency.
+  public static func spread(_ objectives: [Objectives], count: Int) -> [Int] {
+    let front = indices(objectives)
+    guard front.count > count, count > 1 else { return count == 1 ? Array(front.suffix(1)) : front }
+    // A latency may be 0 in a test or on a device without a clock worth the name.
+    func position(_ index: Int) -> Double { max(objectives[index].latencyMilliseconds, 1e-9).logarithm }
+    let (first, last) = (position(front.first!), position(front.last!))
+    var chosen = [0]
+    for slot in 1..<count {
+      let target = first + (last - first) * Double(slot) / Double(count - 1)
+      // Leave one candidate for every slot that is still to be filled.
+      let candidates = chosen.last! + 1...front.count - (count - slot)
+      chosen.append(candidates.min { abs(position(front[$0]) - target) < abs(position(front[$1]) - target) }!)
+    }
+    return chosen.map { front[$0] }
+  }
+}
+
+extension Double {
+  fileprivate var logarithm: Double { log(self) }
+}
+
+#if canImport(Glibc)
+  private import Glibc
+#elseif canImport(Darwin)
+  private import Darwin
+#elseif canImport(Musl)
+  private import Musl
+#endif

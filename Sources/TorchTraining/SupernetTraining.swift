@@ -1,0 +1,77 @@
+public import NetworkGraphs
+public import SearchSpaces
+
+/// One quantised-for-all supernet: sandwich rule and in-place distillation.
+///
+/// In every step the largest subnet learns from the labels, and the others from the largest's softened answer, by the
+/// adaptive alpha-divergence (Wang et al., AlphaNet, 2102.07954). The gradients of all are added up. Float first, then
+/// with every quantiser in place, so that each subnet is an INT8 model as it stands.
+public struct SupernetTraining {
+  public struct Settings: Hashable, Sendable {
+    /// Subnets drawn at random in every step.
+    public var randomSubnets: Int
+    /// The sandwich rule has the smallest subnet in every step. On small budgets that favours it above all others, so it
+    /// may be left to the draw.
+    public var smallestInEveryStep: Bool
+    /// For the largest subnet's labels.
+    public var labelSmoothing: Double
+
+    public init(randomSubnets: Int, smallestInEveryStep: Bool, labelSmoothing: Double) {
+      self.randomSubnets = randomSubnets
+      self.smallestInEveryStep = smallestInEveryStep
+      self.labelSmoothing = labelSmoothing
+    }
+  }
+
+  public let hyperspace: Hyperspace
+  public let space: SearchSpace
+  public let settings: Settings
+  public let seed: UInt64
+
+  public init(hyperspace: Hyperspace, space: SearchSpace, settings: Settings, seed: UInt64) {
+    self.hyperspace = hyperspace
+    self.space = space
+    self.settings = settings
+    self.seed = seed
+  }
+
+  /// The subnets of a step, largest first: a pure function of seed and step, so that a resumed training draws the same.
+  public func subnets(step: Int) -> [Subnet] {
+    var generator = SeededGenerator(seed: seed, stream: "supernet-sandwich", step)
+    var subnets = [hyperspace.largestSubnet(of: space)]
+    if settings.smallestInEveryStep { subnets.append(hyperspace.smallestSubnet(of: space)) }
+    for _ in 0..<settings.randomSubnets { subnets.append(hyperspace.randomSubnet(of: space, using: &generator)) }
+    return subnets
+  }
+
+  /// The graphs of `subnets(step:)`.
+  public func graphs(step: Int) throws -> [NetworkGraph] {
+    try subnets(step: step).map { try NetworkGraph($0, of: space, in: hyperspace) }
+  }
+
+  /// Gradients of one worker's part of a step.
+  ///
+  /// - Parameters:
+  ///   - graphs: Of the step's subnets, largest first.
+  ///   - parameters: In the optimiser's order.
+  public func contribution(
+    graphs: [NetworkGraph], store: ParameterStore, parameters: [Tensor], batch: TrainingBatch, precision: Precision
+  ) throws -> TrainingLoop.Contribution {
+    var sum = GradientSum(count: parameters.count)
+    var teacher: Tensor?
+    var largestLoss = 0.0
+    for graph in graphs {
+      let logits = try store.forward(batch.images, through: graph, precision: precision).flattened()
+      let loss: Tensor
+      if let teacher {
+        loss = try logits.adaptiveAlphaDivergence(fromProbabilities: teacher)
+      } else {
+        loss = try logits.crossEntropy(labels: batch.labels, smoothing: settings.labelSmoothing)
+        largestLoss = try loss.item()
+        teacher = try withoutGradients { () throws(TorchError) in try logits.detached().softmax() }
+      }
+      try sum.add(loss.gradients(of: parameters))
+    }
+    return .init(gradients: sum, loss: largestLoss)
+  }
+}

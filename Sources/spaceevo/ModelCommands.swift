@@ -1,0 +1,211 @@
+import ArgumentParser
+import Datasets
+import DeviceLatency
+import Foundation
+import InferenceRuntimes
+import NetworkGraphs
+import ONNXExport
+import Pipeline
+import Quantization
+import RunFolders
+import SearchSpaces
+
+struct ExportCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "export", abstract: "Write a subnet as an ONNX file that takes uint8 pixels.")
+
+  enum Precision: String, ExpressibleByArgument, CaseIterable { case int8, float32 }
+
+  @OptionGroup var hyperspace: HyperspaceOptions
+
+  @Option(help: "The search space, such as onnxw-151122-023231.")
+  var space: String
+
+  @Option(help: "The subnet, such as d1#1#2_k…")
+  var subnet: String
+
+  @Option(help: "random:SEED. (The trained models of a run are in its folder, exported already.)")
+  var weights = "random:1"
+
+  @Option(help: "int8 or float32.")
+  var precision = Precision.int8
+
+  @Option(help: "The file to write.", completion: .file(extensions: ["onnx"]))
+  var output: String
+
+  func run() throws {
+    let hyperspace = try hyperspace.load()
+    let space = try hyperspace.space(space)
+    let subnet = try hyperspace.subnet(subnet, in: space)
+    guard weights.hasPrefix("random:"), let seed = UInt64(weights.dropFirst("random:".count)) else {
+      throw ValidationError("--weights \(weights): write random:SEED with a whole number.")
+    }
+    let network = IntegerNetwork(randomWeights: seed, for: try NetworkGraph(subnet, of: space, in: hyperspace))
+    let bytes =
+      switch precision {
+      case .int8: try ONNXModel.bytes(network)
+      case .float32: try ONNXModel.bytes(FloatNetwork(dequantizing: network))
+      }
+    let url = URL(filePath: output)
+    let card = ModelCard(
+      model: url.lastPathComponent, precision: precision.rawValue, graph: network.graph,
+      scale: network.quantizers[0].scale, zeroPoint: network.quantizers[0].zeroPoint,
+      classes: (0..<hyperspace.classes).map { "class \($0)" }, space: space, subnet: subnet,
+      versions: ["program": Program.name])
+    try ONNXModel.write(bytes, card: card, to: url)
+    print(url.path(percentEncoded: false))
+  }
+}
+
+struct EvaluateCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "evaluate", abstract: "Accuracy of a model file on a data set's test images, by the runtime.")
+
+  @Option(help: "The ONNX file.", completion: .file(extensions: ["onnx"]))
+  var model: String
+
+  @Option(help: "fashion-mnist, cifar10 or cifar100.")
+  var data = "fashion-mnist"
+
+  @Option(help: "The folder of the data set, where it is not where set-up puts it.", completion: .directory)
+  var folder: String?
+
+  @OptionGroup var output: OutputOptions
+
+  private struct Answer: Encodable {
+    var images: Int
+    var correct: Int
+    var top1: Double
+  }
+
+  func run() throws {
+    let bytes = try Program.bytes(ofFile: model)
+    let session = try OnnxRuntimeSession(bytes)
+    let test = try Program.testImages(data, folder: folder, size: session.inputs.first?.shape.last ?? nil)
+    let progress = ProgressDisplay(isQuiet: output.quiet).begin("Evaluate", unit: "images", total: test.count)
+    var done = 0
+    let evaluation = try session.evaluate(test.pixels, labels: test.labels) {
+      progress.advance(by: $0 - done)
+      done = $0
+    }
+    progress.finish()
+    let answer = Answer(images: evaluation.images, correct: evaluation.correct, top1: evaluation.accuracy)
+    if output.json {
+      try printJSON(answer)
+    } else {
+      print(
+        "\(answer.correct) of \(answer.images) right: top-1 \((100 * answer.top1).formatted(.number.precision(.fractionLength(2)))) %")
+    }
+  }
+}
+
+/// What `measure` times and `predict` predicts.
+struct SubnetOptions: ParsableArguments {
+  @Option(help: "The hyperspace: \(Hyperspace.builtInNames.joined(separator: ", ")), or a YAML file.")
+  var hyperspace: String?
+
+  @Option(help: "The search space.")
+  var space: String?
+
+  @Option(help: "The subnet.")
+  var subnet: String?
+
+  /// The graph, where all three are given.
+  func graph() throws -> (space: SearchSpace, subnet: Subnet, graph: NetworkGraph)? {
+    switch (hyperspace, space, subnet) {
+    case (nil, nil, nil): return nil
+    case (let hyperspace?, let space?, let subnet?):
+      let hyperspace = try Program.hyperspace(hyperspace)
+      let space = try hyperspace.space(space)
+      let subnet = try hyperspace.subnet(subnet, in: space)
+      return (space, subnet, try NetworkGraph(subnet, of: space, in: hyperspace))
+    default: throw ValidationError("A subnet needs --hyperspace, --space and --subnet.")
+    }
+  }
+}
+
+struct MeasureCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "measure", abstract: "INT8 latency of a subnet, or of any model, measured on a device.")
+
+  @Option(help: "The device: onnxruntime.")
+  var device = "onnxruntime"
+
+  @Option(help: "Threads of the runtime.")
+  var threads = 1
+
+  @Option(help: "An ONNX file, ours or not.", completion: .file(extensions: ["onnx"]))
+  var model: String?
+
+  @OptionGroup var subnet: SubnetOptions
+  @OptionGroup var output: OutputOptions
+
+  mutating func validate() throws {
+    guard device == "onnxruntime" else { throw ValidationError("--device \(device): this version knows onnxruntime.") }
+    guard (1...256).contains(threads) else { throw ValidationError("--threads is from 1 to 256.") }
+    guard (model == nil) != (subnet.hyperspace == nil) else {
+      throw ValidationError("Give either --model, or --hyperspace, --space and --subnet.")
+    }
+  }
+
+  private struct Answer: Encodable {
+    var device: String
+    var milliseconds: Double
+    var spreadPercent: Double
+    var rounds: Int
+    var slices: Int
+    var gated: Bool
+  }
+
+  func run() throws {
+    let request: LatencyRequest
+    if let model {
+      request = LatencyRequest(.model(model), .bytes(try Program.bytes(ofFile: model)))
+    } else if let (space, subnet, graph) = try subnet.graph() {
+      request = LatencyRequest(.subnet(space, subnet), .network(graph))
+    } else {
+      throw ValidationError("Nothing to measure.")
+    }
+    let meter = try OnnxRuntimeMeter(threads: threads)
+    var result: LatencyMeasurement?
+    try meter.measure([request], effort: .network, until: .now + .seconds(60)) { result = $0 }
+    guard let result else { throw CleanExit.message("No measurement was completed in 60 seconds.") }
+    if output.json {
+      try printJSON(
+        Answer(
+          device: "\(result.device)", milliseconds: result.milliseconds, spreadPercent: result.spreadPercent,
+          rounds: result.rounds, slices: result.slices, gated: result.isGated))
+    } else {
+      let spread = result.spreadPercent.formatted(.number.precision(.fractionLength(1)))
+      print("\(result.milliseconds) ms on \(result.device)")
+      print("minimum of \(result.slices) slices of \(result.rounds), the worst of them \(spread) % longer")
+      if !result.isGated { print("the machine was busy all the time: take it for an upper bound") }
+    }
+  }
+}
+
+struct PredictCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "predict", abstract: "INT8 latency of a subnet, predicted by the predictor of a run or a file.")
+
+  @Option(help: "The predictor: predictor.json of a run folder.", completion: .file(extensions: ["json"]))
+  var predictor: String
+
+  @OptionGroup var subnet: SubnetOptions
+  @OptionGroup var output: OutputOptions
+
+  private struct Answer: Encodable {
+    var device: String
+    var milliseconds: Double
+  }
+
+  func run() throws {
+    guard let (_, _, graph) = try subnet.graph() else {
+      throw ValidationError("Give --hyperspace, --space and --subnet.")
+    }
+    let predictor = try JSONDecoder().decode(
+      LatencyPredictor.self, from: Data(Program.bytes(ofFile: predictor)))
+    let answer = Answer(device: "\(predictor.device)", milliseconds: predictor.milliseconds(of: graph))
+    if output.json { try printJSON(answer) } else { print("\(answer.milliseconds) ms, predicted for \(answer.device)") }
+  }
+}

@@ -1,0 +1,41 @@
+import ArgumentParser
+import Foundation
+import Pipeline
+import RunFolders
+
+/// The program: one verb a step of the method, and `run` for all of them.
+@main
+struct SpaceEvo: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "spaceevo",
+    abstract: "Design, train and export neural networks that are fast and accurate as INT8 models on one device.",
+    discussion: """
+      Start with 'spaceevo run --run FOLDER': it does everything, can be stopped and started again, and ends with a
+      table of exported models and a report. Exit status: 0 done, 1 failed with a message, 64 wrong usage,
+      130 interrupted (the same command goes on).
+      """,
+    version: Program.version,
+    subcommands: [
+      RunCommand.self, ProfileCommand.self, DistillCommand.self,
+      TrainCommand.self, SearchCommand.self, ExportCommand.self, EvaluateCommand.self,
+      MeasureCommand.self, PredictCommand.self, CostCommand.self, ReportCommand.self,
+    ])
+
+  /// Runs the command, and turns its errors into the documented exit status.
+  static func main() async {
+    Interruption.install()
+    do {
+      var command = try parseAsRoot()
+      if var asynchronous = command as? any AsyncParsableCommand {
+        try await asynchronous.run()
+      } else {
+        try command.run()
+      }
+    } catch let error as Interrupted {
+      FileHandle.standardError.write(Data("\(error)\n".utf8))
+      Foundation.exit(Interrupted.exitStatus)
+    } catch {
+      exit(withError: error)
+    }
+  }
+}
