@@ -64,10 +64,7 @@ static int32_t check(OrtStatus *status) {
 }
 
 static int32_t load(const char *path) {
-  if (api != NULL) {
-    if (strcmp(path, loaded_path) == 0) return SEO_OK;
-    return fail(SEO_NO_LIBRARY, "ONNX Runtime was already loaded from %s", loaded_path);
-  }
+  if (api != NULL && strcmp(path, loaded_path) == 0) return SEO_OK;
   // Its symbols stay out of the way of the other engines'.
   void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
   if (handle == NULL) return fail(SEO_NO_LIBRARY, "%s", dlerror());
@@ -75,6 +72,11 @@ static int32_t load(const char *path) {
   if (base == NULL) {
     dlclose(handle);
     return fail(SEO_NO_LIBRARY, "%s is not ONNX Runtime: it has no OrtGetApiBase", path);
+  }
+  if (api != NULL) {
+    int32_t code = fail(SEO_NO_LIBRARY, "this process already uses the ONNX Runtime of %s", loaded_path);
+    dlclose(handle);
+    return code;
   }
   const char *found = base()->GetVersionString();
   // A version that lacks our interface says so on standard error too; that is the library's doing.

@@ -5,6 +5,7 @@
 /// own.
 public struct LatencyCorrection: Hashable, Sendable, Codable {
   public var scale: Double
+  /// May be a little below zero: a call of one operation costs more than the call of nothing that is taken off it.
   public var microsecondsPerOperation: Double
   public var microsecondsPerMegabyte: Double
   public var microsecondsPerCall: Double
@@ -39,8 +40,8 @@ public struct LatencyCorrection: Hashable, Sendable, Codable {
     }
   }
 
-  /// Fits measured networks by robust least squares of the relative error; a cost below zero makes no sense and is
-  /// left out.
+  /// Fits measured networks by robust least squares of the relative error; a cost that makes no sense
+  /// is left out.
   ///
   /// - Parameter samples: With fewer than two, the bare sum of the parts stays.
   public init(fitting samples: [Sample]) {
@@ -65,7 +66,7 @@ public struct LatencyCorrection: Hashable, Sendable, Codable {
   }
 
   private var isSensible: Bool {
-    (0.3...3).contains(scale) && microsecondsPerOperation >= 0 && microsecondsPerMegabyte >= 0
+    (0.3...3).contains(scale) && microsecondsPerOperation >= -1 && microsecondsPerMegabyte >= 0
       && microsecondsPerCall >= 0
   }
 

@@ -56,7 +56,7 @@ public struct MeasurementEffort: Hashable, Sendable {
     sessions: 1, slices: 3, sliceNanoseconds: 4e5, groupSize: 24, busySlices: 20)
   /// For whole networks.
   public static let network = MeasurementEffort(
-    sessions: 4, slices: 3, sliceNanoseconds: 3e6, groupSize: 12, busySlices: 40)
+    sessions: 3, slices: 3, sliceNanoseconds: 3e6, groupSize: 12, busySlices: 25)
 }
 
 /// A device that can be timed.

@@ -4,7 +4,7 @@ public import SearchSpaces
 /// Builds the latency predictor of a hyperspace for a device within a time budget.
 ///
 /// First whole random networks, for the correction and to hold out; then kernels, those that random networks of random
-/// spaces use most first, until the time is up.
+/// spaces use most first. What time is left goes into measuring all of it again.
 public struct LatencyProfile: Sendable {
   public enum Phase: String, Hashable, Sendable {
     case networks
@@ -18,6 +18,8 @@ public struct LatencyProfile: Sendable {
   public var heldOutNetworks: Int
   /// Random networks from which the use of kernels is counted.
   public var countedNetworks: Int
+  /// How often each thing is measured if time allows.
+  public var passes = 3
 
   public init(
     hyperspace: Hyperspace, seed: UInt64 = 0, fittedNetworks: Int = 24, heldOutNetworks: Int = 12,
@@ -38,10 +40,11 @@ public struct LatencyProfile: Sendable {
     public var subject: LatencySubject { .subnet(space, subnet) }
   }
 
-  /// The networks to measure: the fitted ones first, then the held-out ones.
-  public var networks: [Network] {
-    (0..<fittedNetworks + heldOutNetworks).map { network(stream: "profile-networks", $0) }
-  }
+  /// The networks that the correction is fitted on.
+  public var fitted: [Network] { (0..<fittedNetworks).map { network(stream: "profile-fitted", $0) } }
+
+  /// The networks that only judge the result.
+  public var heldOut: [Network] { (0..<heldOutNetworks).map { network(stream: "profile-held-out", $0) } }
 
   /// Every kernel that the counted networks use, the most used first.
   public var kernels: [KernelSignature] {
@@ -83,42 +86,51 @@ public struct LatencyProfile: Sendable {
   ) throws -> LatencyPredictor {
     let start = ContinuousClock.now
     var table = MeasurementTable(known, device: meter.device)
-    let networks = networks
-    let kernels = kernels
+    let (fitted, heldOut, kernels) = (fitted, heldOut, kernels)
+    // In turn, so that a budget that ends early leaves some of both.
+    let networks = fitted.spread(heldOut)
 
     func measure(
-      _ phase: Phase, _ requests: [LatencyRequest], _ effort: MeasurementEffort, until deadline: ContinuousClock.Instant
+      _ phase: Phase, _ requests: [LatencyRequest], _ effort: MeasurementEffort, pass: Int,
+      until deadline: ContinuousClock.Instant
     ) throws {
-      let missing = requests.filter { !table.hasGated($0.subject) }
-      var done = requests.count - missing.count
-      progress(phase, done, requests.count)
+      let missing = requests.filter { table.gatedCount($0.subject) < pass }
+      let wanted = passes * requests.count
+      var done = requests.reduce(0) { $0 + min(passes, table.gatedCount($1.subject)) }
+      progress(phase, done, wanted)
       try meter.measure(missing, effort: effort, until: deadline) { measurement in
         table.insert(measurement)
         try record(measurement)
         done += 1
-        progress(phase, done, requests.count)
+        progress(phase, done, wanted)
       }
     }
 
-    try measure(
-      .networks, [.emptyCall] + networks.map { LatencyRequest($0.subject, .network($0.graph)) }, .network,
-      until: start + budget / 2)
-    try measure(.kernels, kernels.map { LatencyRequest($0) }, .kernel, until: start + budget)
+    let networkRequests = [.emptyCall] + networks.map { LatencyRequest($0.subject, .network($0.graph)) }
+    let kernelRequests = kernels.map { LatencyRequest($0) }
+    let end = start + budget
+    for pass in 1...max(1, passes) {
+      // However slow the first networks are, kernels get their share.
+      try measure(.networks, networkRequests, .network, pass: pass, until: pass == 1 ? start + budget / 2 : end)
+      try measure(.kernels, kernelRequests, .kernel, pass: pass, until: end)
+    }
     guard table[.emptyCall] != nil, kernels.contains(where: { table[.kernel($0)] != nil }) else {
       throw LatencyProfileError(
         "nothing could be measured within \(budget); a profile of \(hyperspace.name) needs at least a minute")
     }
-    return predictor(table, networks: networks, kernels: kernels, device: meter.device)
+    return predictor(table, fitted: fitted, heldOut: heldOut, kernels: kernels, device: meter.device)
   }
 
   /// Fits the predictor to measurements alone.
   public func predictor(_ measurements: [LatencyMeasurement], device: DeviceIdentity) -> LatencyPredictor {
     predictor(
-      MeasurementTable(measurements, device: device), networks: networks, kernels: kernels, device: device)
+      MeasurementTable(measurements, device: device), fitted: fitted, heldOut: heldOut, kernels: kernels,
+      device: device)
   }
 
   private func predictor(
-    _ table: MeasurementTable, networks: [Network], kernels: [KernelSignature], device: DeviceIdentity
+    _ table: MeasurementTable, fitted: [Network], heldOut: [Network], kernels: [KernelSignature],
+    device: DeviceIdentity
   ) -> LatencyPredictor {
     let call = table[.emptyCall]?.microseconds ?? 0
     // Kernels of other profiles of this device serve as well.
@@ -128,10 +140,10 @@ public struct LatencyProfile: Sendable {
       device: device, kernels: measured, gatedShare: Double(gated) / Double(max(1, measured.count)))
     predictor.estimate(kernels)
     predictor.correction = LatencyCorrection(
-      fitting: networks.prefix(fittedNetworks).compactMap { network in
+      fitting: fitted.compactMap { network in
         table[network.subject].map { predictor.sample(of: network.graph, measuredMicroseconds: $0.microseconds) }
       })
-    let pairs = networks.dropFirst(fittedNetworks).compactMap { network in
+    let pairs = heldOut.compactMap { network in
       table[network.subject].map {
         PredictionAccuracy.Pair(
           predictedMilliseconds: predictor.milliseconds(of: network.graph), measuredMilliseconds: $0.milliseconds)
@@ -139,6 +151,21 @@ public struct LatencyProfile: Sendable {
     }
     if !pairs.isEmpty { predictor.heldOut = PredictionAccuracy(pairs) }
     return predictor
+  }
+}
+
+extension Array {
+  /// The elements of both, those of the other spread evenly among these.
+  fileprivate func spread(_ other: [Element]) -> [Element] {
+    var result: [Element] = []
+    var taken = 0
+    for (index, element) in enumerated() {
+      result.append(element)
+      let due = other.count * (index + 1) / count
+      result += other[taken..<due]
+      taken = due
+    }
+    return result + other[taken...]
   }
 }
 
@@ -151,7 +178,7 @@ public struct LatencyProfileError: Error, Hashable, Sendable, CustomStringConver
 
 /// The best measurement of each subject on one device.
 private struct MeasurementTable {
-  private var best: [LatencySubject: LatencyMeasurement] = [:]
+  private var measurements: [LatencySubject: [LatencyMeasurement]] = [:]
   private var bestProbe = Double.infinity
   private let device: DeviceIdentity
 
@@ -163,13 +190,7 @@ private struct MeasurementTable {
   mutating func insert(_ new: LatencyMeasurement) {
     guard new.device == device else { return }
     bestProbe = min(bestProbe, new.probeNanoseconds)
-    guard let old = best[new.subject] else {
-      best[new.subject] = new
-      return
-    }
-    let isBetter =
-      isGated(new) != isGated(old) ? isGated(new) : (new.isGated ? true : new.nanoseconds < old.nanoseconds)
-    if isBetter { best[new.subject] = new }
+    measurements[new.subject, default: []].append(new)
   }
 
   /// Whether the machine was at its full speed, judged by the best probe known by now.
@@ -177,13 +198,19 @@ private struct MeasurementTable {
     measurement.isGated && measurement.probeNanoseconds <= bestProbe * LatencyMeasurement.probeTolerance
   }
 
-  func hasGated(_ subject: LatencySubject) -> Bool { best[subject].map(isGated) ?? false }
-  subscript(_ subject: LatencySubject) -> LatencyMeasurement? { best[subject] }
+  func gatedCount(_ subject: LatencySubject) -> Int { measurements[subject]?.count(where: isGated) ?? 0 }
+
+  /// The shortest of the gated measurements, or of all where none is.
+  subscript(_ subject: LatencySubject) -> LatencyMeasurement? {
+    guard let all = measurements[subject] else { return nil }
+    let gated = all.filter(isGated)
+    return (gated.isEmpty ? all : gated).min { $0.nanoseconds < $1.nanoseconds }
+  }
 
   var kernels: [KernelSignature: LatencyMeasurement] {
     var kernels: [KernelSignature: LatencyMeasurement] = [:]
-    for (subject, measurement) in best {
-      if case .kernel(let kernel) = subject { kernels[kernel] = measurement }
+    for subject in measurements.keys {
+      if case .kernel(let kernel) = subject { kernels[kernel] = self[subject] }
     }
     return kernels
   }

@@ -33,8 +33,9 @@ public final class OnnxRuntimeMeter: LatencyMeter {
     // One thread whatever the models use: it is the core's speed that is asked for.
     probe = try OnnxRuntimeSession(OnnxRuntimeMeter.model(.kernel(kernel)), .init(threads: 1, images: 1))
     self.bestProbe = bestProbe ?? .infinity
-    // Wakes the core and its wide units before anything is judged by the best.
-    for _ in 0..<20 { _ = try runProbe() }
+    // Wakes the core and its wide units, and meets some of the machine's states, before anything is judged by the best.
+    let awake = ContinuousClock.now + .milliseconds(300)
+    while ContinuousClock.now < awake { _ = try runProbe() }
   }
 
   public func measure(
@@ -106,6 +107,8 @@ public final class OnnxRuntimeMeter: LatencyMeter {
   private static func model(_ model: LatencyRequest.Model) throws -> [UInt8] {
     switch model {
     case .empty: try ONNXModel.emptyModel()
+    case .kernel(let kernel) where kernel.kind == .globalAveragePool && kernel.place == .inside:
+      try ONNXModel.channelsLastPool(IntegerNetwork(randomWeights: 0, for: NetworkGraph(kernel)))
     case .kernel(let kernel):
       try ONNXModel.bytes(
         IntegerNetwork(randomWeights: 0, for: NetworkGraph(kernel)),

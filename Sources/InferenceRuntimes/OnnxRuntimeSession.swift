@@ -22,6 +22,13 @@ public final class OnnxRuntimeSession {
     public var element: Element
     /// `nil` where the model leaves a dimension open.
     public var shape: [Int?]
+
+    public init(name: String, element: Element, shape: [Int?]) {
+      self.name = name
+      self.element = element
+      self.shape = shape
+    }
+
     /// Elements of one image: the product of the dimensions after the first.
     public var elementsPerImage: Int { shape.dropFirst().reduce(1) { $0 * ($1 ?? 1) } }
   }

@@ -21,9 +21,10 @@ struct GraphWriter {
   /// Appends an operation with one output, which gets the operation's name.
   @discardableResult
   mutating func append(
-    _ type: String, _ name: String, _ inputs: [String], _ attributes: [ONNXAttributeProto] = []
+    _ type: String, _ name: String, _ inputs: [String], _ attributes: [ONNXAttributeProto] = [], domain: String? = nil
   ) -> String {
     var node = ONNXNodeProto()
+    if let domain { node.domain = domain }
     node.opType = type
     node.name = name
     node.input = inputs

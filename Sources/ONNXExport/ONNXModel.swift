@@ -72,6 +72,29 @@ public enum ONNXModel {
     return try serialize(writer.graph, options)
   }
 
+  /// A global average pool alone, with uint8 maps whose channels are last at both ends, in the form that ONNX Runtime's
+  /// optimiser gives it inside a network. Alone, in QDQ form, the optimiser would leave a change of order before it.
+  public static func channelsLastPool(_ network: IntegerNetwork) throws(ONNXExportError) -> [UInt8] {
+    let options = Options(batch: .fixed(1), input: .maps(.channelsFirst), output: .map(.channelsFirst))
+    func channelsLast(_ shape: TensorShape) -> TensorShape {
+      TensorShape(channels: shape.height, height: shape.width, width: shape.channels)
+    }
+    let graph = network.graph
+    var writer = GraphWriter(name: "pool", options)
+    var inputs = [writer.input("input", .uint8, channelsLast(graph.inputShape))]
+    for index in [0, graph.output] {
+      let name = graph.nodes[index].name
+      inputs.append(writer.constant("\(name).output_scale", network.quantizers[index].scale))
+      inputs.append(writer.constant("\(name).output_zero_point", network.quantizers[index].zeroPoint))
+    }
+    writer.append(
+      "QLinearGlobalAveragePool", "pool", inputs, [.integer("channels_last", 1)], domain: microsoftDomain)
+    writer.outputLastMap(.uint8, channelsLast(graph.outputShape))
+    return try serialize(writer.graph, options)
+  }
+
+  private static let microsoftDomain = "com.microsoft"
+
   /// The INT8 model of an integer network.
   ///
   /// - Throws: `ONNXExportError` where the model would be larger than 2 GB.
@@ -97,6 +120,12 @@ public enum ONNXModel {
     var opset = ONNXOperatorSetIdProto()
     opset.version = Int64(Self.opset)
     model.opsetImport = [opset]
+    if graph.node.contains(where: { $0.domain == microsoftDomain }) {
+      var own = ONNXOperatorSetIdProto()
+      own.domain = microsoftDomain
+      own.version = 1
+      model.opsetImport.append(own)
+    }
     model.metadataProps = options.metadata.sorted { $0.key < $1.key }.map { key, value in
       var entry = ONNXStringStringEntryProto()
       entry.key = key

@@ -1,0 +1,142 @@
+import DeviceLatency
+import InferenceRuntimes
+import NetworkGraphs
+import ONNXExport
+import Quantization
+import SearchSpaces
+import Testing
+
+/// The exported model in the runtime computes what the plain Swift interpreter computes.
+@Suite("Parity of ONNX Runtime with the integer network")
+struct ParityTests {
+  /// Random quantisers beside the random weights: scales that are no powers of two, zero points anywhere.
+  static func network(_ graph: NetworkGraph, _ generator: inout SeededGenerator) -> IntegerNetwork {
+    var network = IntegerNetwork(randomWeights: generator.next(), for: graph)
+    for index in graph.nodes.indices {
+      let old = network.quantizers[index]
+      network.quantizers[index] = AffineQuantizer(
+        scale: old.scale * Float(0.7 + 0.3 * generator.uniform()),
+        zeroPoint: graph.nodes[index].range == .unbounded ? UInt8(64 + generator.next(below: 128)) : 0)
+    }
+    return network
+  }
+
+  static func pixels(_ count: Int, _ generator: inout SeededGenerator) -> [UInt8] {
+    (0..<count).map { _ in UInt8(generator.next(below: 256)) }
+  }
+
+  static func graph(
+    _ hyperspace: Hyperspace, type: Int, resolution: Int, _ generator: inout SeededGenerator
+  ) -> NetworkGraph {
+    var space = hyperspace.randomSpace(using: &generator)
+    space.blockTypes = space.blockTypes.map { _ in type }
+    var subnet = hyperspace.randomSubnet(of: space, using: &generator)
+    subnet.resolution = resolution
+    return NetworkGraph(
+      subnet, choices: hyperspace.choices(of: space).map(\.blockType), strides: hyperspace.stages.map(\.stride),
+      hyperspace: hyperspace)
+  }
+
+  @Test("Each operation alone agrees to a rounding tie", arguments: ["mini32", "onnxw", "mobilew"])
+  func kernels(name: String) throws {
+    let hyperspace = try #require(Hyperspace.builtIn(name))
+    var generator = SeededGenerator(seed: 11, stream: name)
+    var kernels: Set<KernelSignature> = []
+    for type in hyperspace.blockTypes.indices {
+      let graph = ParityTests.graph(hyperspace, type: type, resolution: 32, &generator)
+      kernels.formUnion(graph.kernelSignatures(isWhole: false).compactMap(\.self))
+    }
+    var elements = 0
+    var different = 0
+    for kernel in kernels.sorted() where NetworkGraph(kernel).cost.macs < 1_000_000 {
+      let network = ParityTests.network(NetworkGraph(kernel), &generator)
+      let model = try ONNXModel.bytes(network, .init(input: .maps(.channelsFirst), output: .map(.channelsFirst)))
+      let session = try OnnxRuntimeSession(model)
+      let maps = network.graph.nodes.filter { $0.operation == .input }.map {
+        ParityTests.pixels($0.shape.count, &generator)
+      }
+      let expected = try #require(network.evaluate(maps: maps).last)
+      let steps = zip(try session.run(maps: maps), expected).map { abs(Int($0) - Int($1)) }
+      #expect(steps.count == expected.count)
+      #expect(steps.max()! <= 1, "\(kernel)")
+      elements += steps.count
+      different += steps.count { $0 > 0 }
+    }
+    // Ties of additions, whose terms the runtime sums in another order.
+    #expect(Double(different) <= 1e-4 * Double(elements))
+  }
+
+  @Test("A kernel measured with channels last computes the same")
+  func channelsLast() throws {
+    var generator = SeededGenerator(seed: 4)
+    let kernel = KernelSignature(
+      kind: .convolution(kernel: 3, stride: 2, outputChannels: 5),
+      input: TensorShape(channels: 3, height: 7, width: 9), range: .relu)
+    let network = ParityTests.network(NetworkGraph(kernel), &generator)
+    let map = ParityTests.pixels(kernel.input.count, &generator)
+    let model = try ONNXModel.bytes(network, .init(input: .maps(.channelsLast), output: .map(.channelsLast)))
+    let session = try OnnxRuntimeSession(model, .init(keepsOptimizedModel: true))
+    func channelsLast(_ map: [UInt8], _ shape: TensorShape) -> [UInt8] {
+      let area = shape.height * shape.width
+      return (0..<area).flatMap { position in (0..<shape.channels).map { map[$0 * area + position] } }
+    }
+    let expected = try #require(network.evaluate(maps: [map]).last)
+    #expect(
+      try session.run(maps: [channelsLast(map, kernel.input)]) == channelsLast(expected, network.graph.outputShape))
+    // The changes of order cancel out: the kernel stands alone in what the runtime runs.
+    #expect(try ONNXModelSummary(#require(session.optimizedModel)).counts == ["QLinearConv": 1])
+
+    let pool = KernelSignature(kind: .globalAveragePool, input: kernel.input, range: .unbounded)
+    let pooled = ParityTests.network(NetworkGraph(pool), &generator)
+    #expect(
+      try OnnxRuntimeSession(ONNXModel.channelsLastPool(pooled)).run(maps: [channelsLast(map, kernel.input)])
+        == pooled.evaluate(maps: [map]).last)
+  }
+
+  @Test(
+    "Whole networks of every block type agree, with no float convolution left",
+    arguments: ["mini32", "onnxw", "mobilew"])
+  func networks(name: String) throws {
+    let hyperspace = try #require(Hyperspace.builtIn(name))
+    var generator = SeededGenerator(seed: 12, stream: name)
+    let images = name == "mini32" ? 6 : 2
+    for type in hyperspace.blockTypes.indices {
+      let graph = ParityTests.graph(hyperspace, type: type, resolution: 32, &generator)
+      let network = ParityTests.network(graph, &generator)
+      let session = try OnnxRuntimeSession(try ONNXModel.bytes(network), .init(keepsOptimizedModel: true))
+      let summary = try ONNXModelSummary(#require(session.optimizedModel))
+      #expect(summary.floatProducts.isEmpty, "\(hyperspace.blockTypes[type].name)")
+      #expect(summary.counts["QLinearConv"] == graph.nodes.count { $0.convolution != nil })
+      #expect(summary.counts["Relu"] == nil && summary.counts["Clip"] == nil)
+
+      let size = graph.inputShape.count
+      let pixels = ParityTests.pixels(images * size, &generator)
+      let logits = try session.run(pixels, images: images)
+      let step = network.quantizers[graph.output].scale
+      for image in 0..<images {
+        let expected = network.logits(Array(pixels[image * size..<(image + 1) * size]))
+        let found = logits[image * expected.count..<(image + 1) * expected.count]
+        let steps = zip(found, expected).map { abs(Int((($0 - $1) / step).rounded())) }
+        #expect(steps.max()! <= 1, "\(hyperspace.blockTypes[type].name)")
+      }
+    }
+  }
+
+  @Test("The float model computes what the integers stand for")
+  func float() throws {
+    let hyperspace = try #require(Hyperspace.builtIn("mini32"))
+    var generator = SeededGenerator(seed: 13)
+    for type in hyperspace.blockTypes.indices {
+      let graph = ParityTests.graph(hyperspace, type: type, resolution: 32, &generator)
+      let network = IntegerNetwork(randomWeights: 5, for: graph)
+      let pixels = ParityTests.pixels(graph.inputShape.count, &generator)
+      let session = try OnnxRuntimeSession(ONNXModel.bytes(FloatNetwork(dequantizing: network)))
+      let float = try session.run(pixels)
+      let integer = network.logits(pixels)
+      // Rounding at every node, but no bias: the two lists of logits point the same way.
+      func dot(_ a: [Float], _ b: [Float]) -> Float { zip(a, b).reduce(0) { $0 + $1.0 * $1.1 } }
+      let cosine = dot(float, integer) / (dot(float, float) * dot(integer, integer)).squareRoot()
+      #expect(cosine > 0.8, "\(hyperspace.blockTypes[type].name): \(cosine)")
+    }
+  }
+}
