@@ -9,6 +9,8 @@ public struct LatencyProfile: Sendable {
   public enum Phase: String, Hashable, Sendable {
     case networks
     case kernels
+    /// All of it again, in the time that is left.
+    case repetitions
   }
 
   public var hyperspace: Hyperspace
@@ -31,6 +33,9 @@ public struct LatencyProfile: Sendable {
     self.heldOutNetworks = heldOutNetworks
     self.countedNetworks = countedNetworks
   }
+
+  /// All networks to measure: the fitted ones, then the held-out ones.
+  public var networks: [Network] { fitted + heldOut }
 
   /// A random network of a random space.
   public struct Network: Sendable {
@@ -90,24 +95,34 @@ public struct LatencyProfile: Sendable {
     // In turn, so that a budget that ends early leaves some of both.
     let networks = fitted.spread(heldOut)
 
+    let networkRequests = [.emptyCall] + networks.map { LatencyRequest($0.subject, .network($0.graph)) }
+    let kernelRequests = kernels.map { LatencyRequest($0) }
+    let all = networkRequests.count + kernelRequests.count
+    var repeated = 0
     func measure(
       _ phase: Phase, _ requests: [LatencyRequest], _ effort: MeasurementEffort, pass: Int,
       until deadline: ContinuousClock.Instant
     ) throws {
       let missing = requests.filter { table.gatedCount($0.subject) < pass }
-      let wanted = passes * requests.count
-      var done = requests.reduce(0) { $0 + min(passes, table.gatedCount($1.subject)) }
-      progress(phase, done, wanted)
+      var done = requests.count - missing.count
+      func report() {
+        if pass == 1 {
+          progress(phase, done, requests.count)
+        } else {
+          progress(.repetitions, repeated, all * (passes - 1))
+        }
+      }
+      if pass > 1 { repeated += done }
+      report()
       try meter.measure(missing, effort: effort, until: deadline) { measurement in
         table.insert(measurement)
         try record(measurement)
         done += 1
-        progress(phase, done, wanted)
+        if pass > 1 { repeated += 1 }
+        report()
       }
     }
 
-    let networkRequests = [.emptyCall] + networks.map { LatencyRequest($0.subject, .network($0.graph)) }
-    let kernelRequests = kernels.map { LatencyRequest($0) }
     let end = start + budget
     for pass in 1...max(1, passes) {
       // However slow the first networks are, kernels get their share.
@@ -174,44 +189,4 @@ public struct LatencyProfileError: Error, Hashable, Sendable, CustomStringConver
   public var message: String
   public init(_ message: String) { self.message = message }
   public var description: String { message }
-}
-
-/// The best measurement of each subject on one device.
-private struct MeasurementTable {
-  private var measurements: [LatencySubject: [LatencyMeasurement]] = [:]
-  private var bestProbe = Double.infinity
-  private let device: DeviceIdentity
-
-  init(_ measurements: [LatencyMeasurement], device: DeviceIdentity) {
-    self.device = device
-    for measurement in measurements { insert(measurement) }
-  }
-
-  mutating func insert(_ new: LatencyMeasurement) {
-    guard new.device == device else { return }
-    bestProbe = min(bestProbe, new.probeNanoseconds)
-    measurements[new.subject, default: []].append(new)
-  }
-
-  /// Whether the machine was at its full speed, judged by the best probe known by now.
-  func isGated(_ measurement: LatencyMeasurement) -> Bool {
-    measurement.isGated && measurement.probeNanoseconds <= bestProbe * LatencyMeasurement.probeTolerance
-  }
-
-  func gatedCount(_ subject: LatencySubject) -> Int { measurements[subject]?.count(where: isGated) ?? 0 }
-
-  /// The shortest of the gated measurements, or of all where none is.
-  subscript(_ subject: LatencySubject) -> LatencyMeasurement? {
-    guard let all = measurements[subject] else { return nil }
-    let gated = all.filter(isGated)
-    return (gated.isEmpty ? all : gated).min { $0.nanoseconds < $1.nanoseconds }
-  }
-
-  var kernels: [KernelSignature: LatencyMeasurement] {
-    var kernels: [KernelSignature: LatencyMeasurement] = [:]
-    for subject in measurements.keys {
-      if case .kernel(let kernel) = subject { kernels[kernel] = self[subject] }
-    }
-    return kernels
-  }
 }

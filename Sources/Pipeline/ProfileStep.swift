@@ -53,18 +53,15 @@ struct ProfileStep {
   private func recordNetworks(
     _ profile: LatencyProfile, _ predictor: LatencyPredictor, known: [LatencyMeasurement]
   ) throws {
-    var measured: [LatencySubject: Double] = [:]
-    for measurement in try RecordLog<LatencyMeasurement>.all(context.folder.paths.recordFile("latency"))
-    where measurement.device == predictor.device {
-      measured[measurement.subject] = measurement.milliseconds
-    }
+    let measured = MeasurementTable(
+      try RecordLog<LatencyMeasurement>.all(context.folder.paths.recordFile("latency")), device: predictor.device)
     let done = try RecordLog<NetworkLatencyRecord>.all(context.folder.paths.recordFile("networks")).count
     let records = profile.networks.enumerated().compactMap { index, network in
       measured[network.subject].map {
         NetworkLatencyRecord(
           network: "\(network.space.encoding) \(network.subnet.encoding)",
           isHeldOut: index >= profile.fittedNetworks,
-          predictedMilliseconds: predictor.milliseconds(of: network.graph), measuredMilliseconds: $0)
+          predictedMilliseconds: predictor.milliseconds(of: network.graph), measuredMilliseconds: $0.milliseconds)
       }
     }
     // All in one write: they are either there, or not.

@@ -28,7 +28,7 @@ struct SessionTests {
       let logits = network.logits(Array(images[image * size..<(image + 1) * size]))
       return logits.firstIndex(of: logits.max()!)!
     }
-    var labels = expected.map { UInt8($0) }
+    var labels = expected.map { Int32($0) }
     for index in [3, 9, 20] { labels[index] = (labels[index] + 1) % 10 }
     for batch in [1, 10, 23, 100] {
       var progress: [Int] = []
