@@ -100,7 +100,8 @@ if !pureOnly {
     .testTarget(
       name: "PipelineTests",
       dependencies: [
-        "Pipeline", "StrictYAML", "RunFolders", "SearchSpaces", "NetworkGraphs", "Quantization", "Datasets", "TorchTraining",
+        "Pipeline", "StrictYAML", "RunFolders", "SearchSpaces", "NetworkGraphs", "Quantization", "Datasets",
+        "TorchTraining",
         "ONNXExport", "InferenceRuntimes", "DeviceLatency", "SpaceEvolution",
       ], swiftSettings: common),
   ]

@@ -297,33 +297,6 @@ int32_t ct_conv2d(const CTTensor *x, const CTTensor *w, const CTTensor *bias, in
   });
 }
 
-int32_t ct_batch_norm(const CTTensor *x, const CTTensor *gamma, const CTTensor *beta, double epsilon, CTTensor **out,
-                      CTTensor **mean, CTTensor **variance) {
-  return boundary([&] {
-    const auto results = at::native_batch_norm(x->value, gamma->value, beta->value, {}, {}, true, 0, epsilon);
-    std::unique_ptr<CTTensor> y(new CTTensor{std::get<0>(results)});
-    std::unique_ptr<CTTensor> m;
-    if (mean) {
-      m.reset(new CTTensor{std::get<1>(results).detach()});
-    }
-    if (variance) {
-      // The kernel hands back 1 / sqrt(variance + epsilon).
-      const Tensor inverse = std::get<2>(results).detach();
-      give(variance, at::clamp_min(at::sub(at::reciprocal(at::mul(inverse, inverse)), epsilon), 0));
-    }
-    if (mean) *mean = m.release();
-    *out = y.release();
-  });
-}
-
-int32_t ct_batch_norm_with(const CTTensor *x, const CTTensor *gamma, const CTTensor *beta, const CTTensor *mean,
-                           const CTTensor *variance, double epsilon, CTTensor **out) {
-  return boundary([&] {
-    give(out, std::get<0>(at::native_batch_norm(x->value, gamma->value, beta->value, mean->value, variance->value,
-                                                false, 0, epsilon)));
-  });
-}
-
 int32_t ct_relu(const CTTensor *x, CTTensor **out) {
   return boundary([&] { give(out, at::relu(x->value)); });
 }

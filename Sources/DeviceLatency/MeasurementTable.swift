@@ -36,8 +36,7 @@ public struct MeasurementTable {
 
   /// All kernels measured.
   public var kernels: [KernelSignature: LatencyMeasurement] {
-    /// All kernels measured.
-    public var kernels: [KernelSignature: LatencyMeasurement] = [:]
+    var kernels: [KernelSignature: LatencyMeasurement] = [:]
     for subject in measurements.keys {
       if case .kernel(let kernel) = subject { kernels[kernel] = self[subject] }
     }

@@ -26,41 +26,34 @@ struct DesignStep {
       parameters: .init(fraction: settings.fraction, exponent: settings.exponent),
       fixedLatency: Dictionary(uniqueKeysWithValues: hyperspace.resolutions.map { ($0, fixed) }))
 
-    var scores: [SearchSpace: Double] = [:]
-    let log = try context.folder.records("spaces", of: SpaceRecord.self) { scores[$0.space] = $0.score }
+    var known: [SearchSpace: QTScore] = [:]
+    let log = try context.folder.records("spaces", of: EvolutionRecord.self) { known[$0.score.space] = $0.score }
     let progress = context.display.begin(
       "Evolve the search space", unit: "spaces", total: min(settings.spaces, hyperspace.spaceCount),
-      alreadyDone: scores.count)
+      alreadyDone: known.count)
     defer { progress.finish() }
     let evolution = AgingEvolution(
-      hyperspace: hyperspace,
-      settings: .init(
-        population: settings.population, tournament: settings.tournament, evaluations: settings.spaces),
+      populationSize: settings.population, tournamentSize: settings.tournament, evaluations: settings.spaces,
       seed: context.seed(for: "evolution"))
-    // What an interrupted evolution scored, it need not score again; the path is the same.
-    var pending: [SpaceRecord] = []
-    try evolution.run { spaces in
+    var pending: [EvolutionRecord] = []
+    let outcome = try evolution.run(in: hyperspace, top: 10, known: known) { spaces in
+      scorer.scores(spaces, threads: context.configuration.jobs)
+    } progress: { record in
+      guard known[record.score.space] == nil else { return }
       try Interruption.check()
-      let missing = spaces.filter { scores[$0] == nil }
-      for score in scorer.scores(missing, threads: context.configuration.jobs) {
-        scores[score.space] = score.score
-        pending.append(SpaceRecord(space: score.space, score: score.score))
-      }
+      pending.append(record)
+      progress.advance()
       // A flush to the disk takes longer than a score.
       if pending.count >= 100 {
         try log.append(contentsOf: pending)
         pending = []
       }
-      progress.advance(by: missing.count)
-      return spaces.map { scores[$0]! }
     }
     try log.append(contentsOf: pending)
 
-    let best = scores.map { SpaceRecord(space: $0.key, score: $0.value) }
-      .sorted { ($1.score, $0.space) < ($0.score, $1.space) }
     let design = DesignRecord(
-      constraintsMilliseconds: constraints, fixedMilliseconds: fixed, best: Array(best.prefix(10)),
-      evaluated: scores.count, candidates: hyperspace.spaceCount)
+      constraintsMilliseconds: constraints, fixedMilliseconds: fixed, best: outcome.top, evaluated: outcome.evaluated,
+      candidates: hyperspace.spaceCount)
     let designs = try context.folder.records("design", of: DesignRecord.self)
     try designs.append(design)
     return design.best[0].space

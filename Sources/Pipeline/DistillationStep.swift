@@ -40,7 +40,9 @@ struct DistillationStep {
     let log = try context.folder.records("blocks", of: BlockRecord.self)
     let done = try RecordLog<BlockRecord>.all(context.folder.paths.recordFile("blocks"))
     let jobs = jobs(teacher: graph).filter { job in
-      !done.contains { $0.stage == hyperspace.stages[job.stage].name && $0.block == hyperspace.blockTypes[job.block].name }
+      !done.contains {
+        $0.stage == hyperspace.stages[job.stage].name && $0.block == hyperspace.blockTypes[job.block].name
+      }
     }
     guard !jobs.isEmpty else { return }
     let maps = try maps(graph, store)
@@ -85,17 +87,19 @@ struct DistillationStep {
   private func maps(_ graph: NetworkGraph, _ store: ParameterStore) throws -> Maps {
     let settings = context.configuration.distillation
     let statistics = try context.evaluator(images: 1_000).statistics(of: graph, store, precision: .float)
-    let images = try context.data.trainingSample(settings.images + 2 * settings.evaluationImages, stream: "distillation")
+    let images = try context.data.trainingSample(
+      settings.images + 2 * settings.evaluationImages, stream: "distillation")
     func maps(_ indices: ArraySlice<Int>) throws -> [Tensor] {
       var parts: [[Tensor]] = graph.stageOutputs.dropLast().map { _ in [] }
       for chunk in indices.chunks(of: 256) {
         let batch = try context.data.plainBatch(chunk)
         let boundaries = Array(graph.stageOutputs.dropLast())
-      _ = try store.forward(batch.images, through: graph, precision: .float, normalization: .given(statistics)) { node in
-        if let boundary = boundaries.firstIndex(of: node.index) { parts[boundary].append(node.beforeRange) }
+        _ = try store.forward(batch.images, through: graph, precision: .float, normalization: .given(statistics)) {
+          node in
+          if let boundary = boundaries.firstIndex(of: node.index) { parts[boundary].append(node.beforeRange) }
+        }
       }
-    }
-    return try parts.map { try Tensor.concatenated($0).channelsLast() }
+      return try parts.map { try Tensor.concatenated($0).channelsLast() }
     }
     return try withoutGradients { () throws -> Maps in
       let training = try maps(images.prefix(settings.images))
@@ -123,7 +127,8 @@ struct DistillationStep {
           tensors: try store.stored(), metadata: ["stage": stage.name, "block": stage.blockType.name])
         try AtomicFile.write(
           try file.encoded(),
-          to: context.folder.paths.checkpoints.appending(path: "block-\(stage.name)-\(stage.blockType.name).safetensors"))
+          to: context.folder.paths.checkpoints.appending(
+            path: "block-\(stage.name)-\(stage.blockType.name).safetensors"))
         try tabulate(job, maps, store)
         return BlockRecord(
           stage: job.distillation.stage.name, block: job.distillation.stage.blockType.name, floatLoss: floatLoss,
@@ -152,7 +157,8 @@ struct DistillationStep {
         seed: job.distillation.seed, stream: "images-\(precision)", step)
       let rows = (0..<settings.batch).map { _ in generator.next(below: count) }
       let contribution = try job.distillation.contribution(
-        step: precision == .quantized ? settings.floatSteps + step : step, store: store, parameters: optimizer.parameters,
+        step: precision == .quantized ? settings.floatSteps + step : step, store: store,
+        parameters: optimizer.parameters,
         input: maps.training[job.stage].rows(rows), target: maps.training[job.stage + 1].rows(rows),
         variance: maps.variances[job.stage + 1], precision: precision)
       let report = try optimizer.step(

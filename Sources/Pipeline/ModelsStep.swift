@@ -50,18 +50,18 @@ struct ModelsStep {
         let training = trainings[index]
         let evaluator = try context.evaluator(images: 1_000)
         if settings.steps > 0, try !training.isFinished(store) {
-            let optimizer = try context.sgd(store)
-            let loop = TrainingLoop(
-              pool: nil,
-              schedule: CosineSchedule(
-                peak: settings.learningRate, warmUpSteps: settings.steps / 20, totalSteps: settings.steps),
-              maximumNorm: 5)
-            let classifier = ClassifierTraining(graph: graph, labelSmoothing: 0, precision: .quantized)
-            try training.run(store: store, optimizer: optimizer, loop: loop, progress: progress) { _, _, batch in
-              try classifier.contribution(store: store, parameters: optimizer.parameters, batch: batch)
-            } validate: {
-              ["model-\(index + 1)": try evaluator.accuracy(of: graph, store, precision: .quantized)]
-            }
+          let optimizer = try context.sgd(store)
+          let loop = TrainingLoop(
+            pool: nil,
+            schedule: CosineSchedule(
+              peak: settings.learningRate, warmUpSteps: settings.steps / 20, totalSteps: settings.steps),
+            maximumNorm: 5)
+          let classifier = ClassifierTraining(graph: graph, labelSmoothing: 0, precision: .quantized)
+          try training.run(store: store, optimizer: optimizer, loop: loop, progress: progress) { _, _, batch in
+            try classifier.contribution(store: store, parameters: optimizer.parameters, batch: batch)
+          } validate: {
+            ["model-\(index + 1)": try evaluator.accuracy(of: graph, store, precision: .quantized)]
+          }
         }
         let statistics = try evaluator.statistics(of: graph, store, precision: .quantized)
         slots[index] = try store.integerNetwork(graph, statistics: statistics, pixels: context.data.pixelQuantizer)

@@ -1,4 +1,5 @@
 public import SearchSpaces
+public import SpaceEvolution
 
 /// The records of a run, one type a file of JSON lines. Times stand in `StepRecord` only, so that all the others are the
 /// same for the same configuration, seed, threads and machine; latencies, which no seed repeats, are the exception.
@@ -34,12 +35,6 @@ public struct BlockRecord: Codable, Hashable, Sendable {
   public var integerLoss: Double
   /// How often training was begun; more than once where it diverged.
   public var attempts: Int
-}
-
-/// One search space and its score.
-public struct SpaceRecord: Codable, Hashable, Sendable {
-  public var space: SearchSpace
-  public var score: Double
 }
 
 /// One evaluated subnet.
@@ -79,7 +74,7 @@ public struct DesignRecord: Codable, Hashable, Sendable {
   /// Stem and head, mean over the widths that stages hand over.
   public var fixedMilliseconds: Double
   /// Best first; the first one is trained.
-  public var best: [SpaceRecord]
+  public var best: [QTScore]
   /// How many spaces were scored.
   public var evaluated: Int
   /// How many there are.

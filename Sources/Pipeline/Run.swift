@@ -1,5 +1,5 @@
-public import Foundation
 import DeviceLatency
+public import Foundation
 import NetworkGraphs
 import Reports
 import RunFolders

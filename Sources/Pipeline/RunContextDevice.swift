@@ -18,7 +18,8 @@ extension RunContext {
   }
 
   /// Writes an exported model's card: how to feed the file, and what was measured on it.
-  func writeCard(_ record: ModelRecord, network: IntegerNetwork, space: SearchSpace, timing: LatencyMeasurement) throws {
+  func writeCard(_ record: ModelRecord, network: IntegerNetwork, space: SearchSpace, timing: LatencyMeasurement) throws
+  {
     var versions = folder.manifest.libraries
     versions["program"] = Program.name
     var card = ModelCard(

@@ -68,7 +68,8 @@ struct RunData {
     var generator = SeededGenerator(seed: seed, stream: "augmentation-\(stream)-\(worker)", step)
     for position in part {
       let place = step * batch + position
-      indices.append(split.training[EpochOrder.index(of: place % count, epoch: place / count, count: count, seed: seed)])
+      indices.append(
+        split.training[EpochOrder.index(of: place % count, epoch: place / count, count: count, seed: seed)])
     }
     let pixels = [Float](unsafeUninitializedCapacity: indices.count * training.imageSize) { buffer, filled in
       let whole = UnsafeMutableBufferPointer(rebasing: buffer[..<(indices.count * training.imageSize)])

@@ -3,6 +3,7 @@ import NetworkGraphs
 import Reports
 import RunFolders
 import SearchSpaces
+import SpaceEvolution
 
 /// The report of a run, made from its records alone: it can be written again at any time.
 struct RunReport {
@@ -13,7 +14,7 @@ struct RunReport {
   let subnets: [SubnetRecord]
   let training: [TrainingRecord]
   let blocks: [BlockRecord]
-  let spaces: [SpaceRecord]
+  let spaces: [EvolutionRecord]
   let design: DesignRecord?
   let networks: [NetworkLatencyRecord]
   let steps: [StepRecord]
@@ -74,7 +75,9 @@ struct RunReport {
       } ?? "A run that has not reached its models yet."
     return ReportPage(
       title: "INT8 networks for \(configuration.data.name)", subtitle: subtitle, opening: opening,
-      sections: [spaceSection, searchSection, latencySection, trainingSection, runSection].filter { !$0.blocks.isEmpty },
+      sections: [spaceSection, searchSection, latencySection, trainingSection, runSection].filter {
+        !$0.blocks.isEmpty
+      },
       footer: [.init("Program", manifest.program), .init("Run begun", manifest.created)]
         + manifest.libraries.sorted { $0.key < $1.key }.map { .init($0.key, $0.value) })
   }
@@ -131,9 +134,9 @@ struct RunReport {
     // More points than can be told apart make a page heavy.
     let step = spaces.count / 1_500 + 1
     for (index, record) in spaces.enumerated() {
-      let point = XYChart.Point(x: Double(index + 1), y: record.score)
+      let point = XYChart.Point(x: Double(index + 1), y: record.score.score)
       if index % step == 0 { points.append(point) }
-      if record.score > leader.last?.y ?? -.infinity { leader.append(point) }
+      if record.score.score > leader.last?.y ?? -.infinity { leader.append(point) }
     }
     let chart = XYChart(
       "Aging evolution", x: Axis("Spaces scored"), y: Axis("Q-T score"),
@@ -259,7 +262,8 @@ struct RunReport {
         .figure(
           XYChart(
             "Subnets of the supernet while it trains", x: Axis("Steps"), y: Axis("Validation images right", unit: "%"),
-            series: series, rules: floatSteps > 0 ? [.init(.vertical, at: Double(floatSteps), label: "INT8 from here")] : []),
+            series: series,
+            rules: floatSteps > 0 ? [.init(.vertical, at: Double(floatSteps), label: "INT8 from here")] : []),
           caption: "From the line on, every quantiser is in place.")
       ])
   }
@@ -270,7 +274,8 @@ struct RunReport {
       "The run",
       [
         .facts([
-          .init("Processor", machine.processor), .init("Instruction sets", machine.instructionSets.joined(separator: ", ")),
+          .init("Processor", machine.processor),
+          .init("Instruction sets", machine.instructionSets.joined(separator: ", ")),
           .init("Cores", "\(machine.cores)"), .init("System", machine.operatingSystem),
           .init("Seed", "\(configuration.seed)"), .init("Hyperspace", hyperspace.name),
         ]),

@@ -77,5 +77,3 @@ extension Double {
   /// For messages.
   func rounded(to decimals: Int) -> String { formatted(.number.precision(.fractionLength(decimals))) }
 }
-
-

@@ -50,7 +50,8 @@ struct TeacherStep {
       context: context, network: "teacher", phase: "float", steps: settings.steps,
       epoch: max(1, settings.steps / 6), batch: settings.batch)
     if try training.isFinished(store) { return store }
-    let progress = try context.display.begin("Train the teacher", unit: "steps", total: settings.steps, alreadyDone: training.stepsDone)
+    let progress = try context.display.begin(
+      "Train the teacher", unit: "steps", total: settings.steps, alreadyDone: training.stepsDone)
     defer { progress.finish() }
     let optimizer = try context.sgd(store)
     let loop = TrainingLoop(

@@ -89,7 +89,8 @@ struct CostCommand: ParsableCommand {
       print("\(check.rows) rows checked, \(check.mismatches.count) do not agree")
       for mismatch in check.mismatches.prefix(20) {
         print(
-          "\(mismatch.file):\(mismatch.line): \(mismatch.field) \(mismatch.table) M in the table, \(mismatch.computed) M computed")
+          "\(mismatch.file):\(mismatch.line): \(mismatch.field) \(mismatch.table) M in the table, \(mismatch.computed) M computed"
+        )
       }
     }
     if !check.mismatches.isEmpty { throw ExitCode(1) }

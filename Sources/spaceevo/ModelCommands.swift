@@ -16,7 +16,11 @@ struct ExportCommand: ParsableCommand {
 
   enum Precision: String, ExpressibleByArgument, CaseIterable { case int8, float32 }
 
-  @OptionGroup var hyperspace: HyperspaceOptions
+  @Option(
+    help:
+      "The hyperspace: \(Hyperspace.builtInNames.joined(separator: ", ")), or a YAML file; a checkpoint's run knows it."
+  )
+  var hyperspace: String?
 
   @Option(help: "The search space, such as onnxw-151122-023231.")
   var space: String
@@ -24,7 +28,7 @@ struct ExportCommand: ParsableCommand {
   @Option(help: "The subnet, such as d1#1#2_k…")
   var subnet: String
 
-  @Option(help: "random:SEED. (The trained models of a run are in its folder, exported already.)")
+  @Option(help: "random:SEED, or a file in the checkpoints folder of a run.")
   var weights = "random:1"
 
   @Option(help: "int8 or float32.")
@@ -34,29 +38,62 @@ struct ExportCommand: ParsableCommand {
   var output: String
 
   func run() throws {
-    let hyperspace = try hyperspace.load()
-    let space = try hyperspace.space(space)
-    let subnet = try hyperspace.subnet(subnet, in: space)
-    guard weights.hasPrefix("random:"), let seed = UInt64(weights.dropFirst("random:".count)) else {
-      throw ValidationError("--weights \(weights): write random:SEED with a whole number.")
-    }
-    let network = IntegerNetwork(randomWeights: seed, for: try NetworkGraph(subnet, of: space, in: hyperspace))
-    let bytes =
-      switch precision {
-      case .int8: try ONNXModel.bytes(network)
-      case .float32: try ONNXModel.bytes(FloatNetwork(dequantizing: network))
-      }
     let url = URL(filePath: output)
-    let card = ModelCard(
-      model: url.lastPathComponent, precision: precision.rawValue, graph: network.graph,
-      scale: network.quantizers[0].scale, zeroPoint: network.quantizers[0].zeroPoint,
-      classes: (0..<hyperspace.classes).map { "class \($0)" }, space: space, subnet: subnet,
-      versions: ["program": Program.name])
+    let (bytes, card) =
+      weights.hasPrefix("random:") ? try random(url.lastPathComponent) : try trained(url.lastPathComponent)
     try ONNXModel.write(bytes, card: card, to: url)
     print(url.path(percentEncoded: false))
   }
-}
 
+  private func random(_ file: String) throws -> ([UInt8], ModelCard) {
+    guard let name = self.hyperspace else { throw ValidationError("Random weights need --hyperspace.") }
+    let hyperspace = try Program.hyperspace(name)
+    let space = try hyperspace.space(space)
+    let subnet = try hyperspace.subnet(subnet, in: space)
+    guard let seed = UInt64(weights.dropFirst("random:".count)) else {
+      throw ValidationError("--weights \(weights): write random:SEED with a whole number.")
+    }
+    let network = IntegerNetwork(randomWeights: seed, for: try NetworkGraph(subnet, of: space, in: hyperspace))
+    let card = card(
+      file, network.graph, network.quantizers[0], (0..<hyperspace.classes).map { "class \($0)" }, space, subnet)
+    return switch precision {
+    case .int8: (try ONNXModel.bytes(network), card)
+    case .float32: (try ONNXModel.bytes(FloatNetwork(dequantizing: network)), card)
+    }
+  }
+
+  private func trained(_ name: String) throws -> ([UInt8], ModelCard) {
+    let weights = try TrainedWeights(checkpoint: URL(filePath: weights))
+    if let hyperspace, try Program.hyperspace(hyperspace) != weights.hyperspace {
+      throw ValidationError(
+        "--hyperspace \(hyperspace) is not that of the checkpoint's run, \(weights.hyperspace.name).")
+    }
+    let space = try weights.hyperspace.space(space)
+    let subnet = try weights.hyperspace.subnet(subnet, in: space)
+    switch precision {
+    case .int8:
+      let network = try weights.integerNetwork(subnet, of: space)
+      return (
+        try ONNXModel.bytes(network),
+        card(name, network.graph, network.quantizers[0], weights.classNames, space, subnet)
+      )
+    case .float32:
+      let network = try weights.floatNetwork(subnet, of: space)
+      return (
+        try ONNXModel.bytes(network), card(name, network.graph, network.input, weights.classNames, space, subnet)
+      )
+    }
+  }
+
+  private func card(
+    _ name: String, _ graph: NetworkGraph, _ pixels: AffineQuantizer, _ classes: [String], _ space: SearchSpace,
+    _ subnet: Subnet
+  ) -> ModelCard {
+    ModelCard(
+      model: name, precision: precision.rawValue, graph: graph, scale: pixels.scale, zeroPoint: pixels.zeroPoint,
+      classes: classes, space: space, subnet: subnet, versions: ["program": Program.name])
+  }
+}
 struct EvaluateCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "evaluate", abstract: "Accuracy of a model file on a data set's test images, by the runtime.")
@@ -94,7 +131,8 @@ struct EvaluateCommand: ParsableCommand {
       try printJSON(answer)
     } else {
       print(
-        "\(answer.correct) of \(answer.images) right: top-1 \((100 * answer.top1).formatted(.number.precision(.fractionLength(2)))) %")
+        "\(answer.correct) of \(answer.images) right: top-1 \((100 * answer.top1).formatted(.number.precision(.fractionLength(2)))) %"
+      )
     }
   }
 }

@@ -4,7 +4,8 @@ import Pipeline
 
 /// The run folder and its configuration.
 struct RunOptions: ParsableArguments {
-  @Argument(help: "The configuration, a YAML file; the built-in Fashion-MNIST demo where left out.", completion: .file())
+  @Argument(
+    help: "The configuration, a YAML file; the built-in Fashion-MNIST demo where left out.", completion: .file())
   var configuration: String?
 
   @Option(name: .customLong("run"), help: "The run folder: made, or gone on with.", completion: .directory)

@@ -16,8 +16,8 @@ struct SpaceEvo: AsyncParsableCommand {
       """,
     version: Program.version,
     subcommands: [
-      RunCommand.self, ProfileCommand.self, DistillCommand.self,
-      TrainCommand.self, SearchCommand.self, ExportCommand.self, EvaluateCommand.self,
+      RunCommand.self, ProfileCommand.self, DistillCommand.self, EvolveCommand.self,
+      ScoreCommand.self, TrainCommand.self, SearchCommand.self, ExportCommand.self, EvaluateCommand.self,
       MeasureCommand.self, PredictCommand.self, CostCommand.self, ReportCommand.self,
     ])
 
