@@ -18,7 +18,6 @@ let pure: [SwiftSetting] = common + [.strictMemorySafety()]
 
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
-let protobuf = Target.Dependency.product(name: "SwiftProtobuf", package: "swift-protobuf")
 
 var targets: [Target] = [
   // Pure: no engine, no device.
@@ -53,7 +52,7 @@ if !pureOnly {
     .target(name: "Datasets", dependencies: ["CZlib", "SearchSpaces"], swiftSettings: common),
     .target(name: "RunFolders", dependencies: ["StrictYAML"], swiftSettings: common),
     .target(
-      name: "ONNXExport", dependencies: ["NetworkGraphs", "Quantization", protobuf], swiftSettings: common),
+      name: "ONNXExport", dependencies: ["NetworkGraphs", "Quantization"], swiftSettings: common),
     .target(
       name: "COnnxRuntime", cSettings: [.unsafeFlags(["-isystem", onnxRuntimeHeaders])],
       linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
@@ -114,7 +113,6 @@ let package = Package(
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
     .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
-    .package(url: "https://github.com/apple/swift-protobuf", exact: "1.39.0"),
   ],
   targets: targets,
   swiftLanguageModes: [.v6]

@@ -36,27 +36,28 @@ public struct MeasurementEffort: Hashable, Sendable {
   public var sessions: Int
   /// Slices at full speed that each session gives.
   public var slices: Int
-  /// How long a slice calls one model, in nanoseconds.
+  /// How long a slice calls one model, in nanoseconds. Short, since a machine with neighbours is at its full speed for
+  /// short times.
   public var sliceNanoseconds: Double
   /// How many models are measured in turn; slices of one model are spread over the time of the group.
   public var groupSize: Int
-  /// How many slices in a row may find the machine busy before the group is given up, ungated.
-  public var busySlices: Int
+  /// How many slices a session tries before the model is given up, ungated.
+  public var attempts: Int
 
-  public init(sessions: Int, slices: Int, sliceNanoseconds: Double, groupSize: Int, busySlices: Int) {
+  public init(sessions: Int, slices: Int, sliceNanoseconds: Double, groupSize: Int, attempts: Int) {
     self.sessions = sessions
     self.slices = slices
     self.sliceNanoseconds = sliceNanoseconds
     self.groupSize = groupSize
-    self.busySlices = busySlices
+    self.attempts = attempts
   }
 
   /// For thousands of kernels, whose errors average out in a network.
   public static let kernel = MeasurementEffort(
-    sessions: 1, slices: 3, sliceNanoseconds: 4e5, groupSize: 24, busySlices: 20)
+    sessions: 1, slices: 3, sliceNanoseconds: 3e5, groupSize: 24, attempts: 25)
   /// For whole networks.
   public static let network = MeasurementEffort(
-    sessions: 3, slices: 3, sliceNanoseconds: 3e6, groupSize: 12, busySlices: 25)
+    sessions: 3, slices: 3, sliceNanoseconds: 1e6, groupSize: 12, attempts: 50)
 }
 
 /// A device that can be timed.

@@ -1,6 +1,5 @@
 import NetworkGraphs
 public import Quantization
-private import SwiftProtobuf
 
 /// Writes networks as ONNX models.
 ///
@@ -113,30 +112,17 @@ public enum ONNXModel {
   }
 
   private static func serialize(_ graph: ONNXGraphProto, _ options: Options) throws(ONNXExportError) -> [UInt8] {
-    var model = ONNXModelProto()
-    model.irVersion = Int64(irVersion)
-    model.producerName = "spaceevo"
-    model.graph = graph
-    var opset = ONNXOperatorSetIdProto()
-    opset.version = Int64(Self.opset)
-    model.opsetImport = [opset]
-    if graph.node.contains(where: { $0.domain == microsoftDomain }) {
-      var own = ONNXOperatorSetIdProto()
-      own.domain = microsoftDomain
-      own.version = 1
-      model.opsetImport.append(own)
+    var opsets = [(domain: "", version: opset)]
+    if graph.nodes.contains(where: { $0.domain == microsoftDomain }) { opsets.append((microsoftDomain, 1)) }
+    let model = ONNXModelProto(
+      irVersion: irVersion, producerName: "spaceevo", graph: graph, opsets: opsets,
+      metadata: options.metadata.sorted { $0.key < $1.key }.map { ($0.key, $0.value) })
+    var writer = ProtobufWriter()
+    model.write(to: &writer)
+    guard writer.bytes.count <= Int(Int32.max) else {
+      throw ONNXExportError("the model has \(writer.bytes.count) bytes; an ONNX file has at most 2 GB")
     }
-    model.metadataProps = options.metadata.sorted { $0.key < $1.key }.map { key, value in
-      var entry = ONNXStringStringEntryProto()
-      entry.key = key
-      entry.value = value
-      return entry
-    }
-    do {
-      return try model.serializedBytes()
-    } catch {
-      throw ONNXExportError("the model cannot be written as one ONNX file: \(error)")
-    }
+    return writer.bytes
   }
 }
 

@@ -9,7 +9,7 @@ import Testing
 /// The meter on this machine. How long things take is not asserted: the machine may be busy.
 @Suite("Meter of ONNX Runtime", .serialized)
 struct MeterTests {
-  let quick = MeasurementEffort(sessions: 1, slices: 1, sliceNanoseconds: 1e5, groupSize: 8, busySlices: 2)
+  let quick = MeasurementEffort(sessions: 1, slices: 1, sliceNanoseconds: 1e5, groupSize: 8, attempts: 3)
 
   @Test("Every kind of model is measured, and the measurement says what it is worth")
   func measures() throws {
