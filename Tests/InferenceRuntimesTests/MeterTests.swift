@@ -29,7 +29,6 @@ struct MeterTests {
       #expect(measurement.slices >= 1 && measurement.rounds >= measurement.slices)
       #expect(measurement.spreadPercent >= 0)
       #expect(measurement.device == meter.device)
-      #expect(!measurement.isGated || measurement.probeNanoseconds <= meter.bestProbe * 1.06)
     }
     #expect(meter.device.name == "onnxruntime")
     #expect(meter.device.threads == 1)

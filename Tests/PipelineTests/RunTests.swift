@@ -46,13 +46,20 @@ import Testing
       }
       try run.through(step)
     }
-    for name in try FileManager.default.subpathsOfDirectory(
-      atPath: folder.appending(path: "whole/checkpoints").path(percentEncoded: false)) + ["../records/training.jsonl"]
-    {
+    let checkpoints = try FileManager.default.subpathsOfDirectory(
+      atPath: folder.appending(path: "whole/checkpoints").path(percentEncoded: false))
+    #expect(!checkpoints.isEmpty)
+    for name in checkpoints {
       let whole = try Data(contentsOf: folder.appending(path: "whole/checkpoints/\(name)"))
       let pieces = try Data(contentsOf: folder.appending(path: "pieces/checkpoints/\(name)"))
       #expect(whole == pieces, "\(name)")
     }
+    // The chosen models train side by side, so their epochs come in either order.
+    let records = try ["whole", "pieces"].map { run in
+      try String(contentsOf: folder.appending(path: "\(run)/records/training.jsonl"), encoding: .utf8)
+        .split(separator: "\n").sorted()
+    }
+    #expect(records[0] == records[1])
     let models = try FileManager.default.contentsOfDirectory(
       atPath: folder.appending(path: "whole/models").path(percentEncoded: false)
     ).filter { $0.hasSuffix(".onnx") }
