@@ -9,13 +9,14 @@ struct RunOptions: ParsableArguments {
   var configuration: String?
 
   @Option(name: .customLong("run"), help: "The run folder: made, or gone on with.", completion: .directory)
-  var folder: String
+  var folder: String?
 
   @Flag(help: "No progress on standard error.")
   var quiet = false
 
   func open() throws -> Run {
-    try Run(folder: URL(filePath: folder), configurationFile: configuration, isQuiet: quiet)
+    guard let folder else { throw ValidationError("Name the run folder with --run FOLDER.") }
+    return try Run(folder: URL(filePath: folder), configurationFile: configuration, isQuiet: quiet)
   }
 }
 
@@ -34,6 +35,10 @@ struct RunCommand: ParsableCommand {
   var printConfiguration = false
 
   func run() throws {
+    if printConfiguration {
+      print(RunConfiguration.builtInText, terminator: "")
+      return
+    }
     let run = try options.open()
     let models = try run.through(.report)
     if json { try printJSON(models) } else { print(try run.resultText()) }
