@@ -2,30 +2,36 @@ import Foundation
 import SearchSpaces
 import SpaceEvolution
 
+// How long loading, checking and scoring of published tables takes. It reports; it asserts nothing.
+guard CommandLine.arguments.count == 2 else {
+  FileHandle.standardError.write(
+    Data(
+      "usage: spaceevo-benchmarks FOLDER, the folder of the published onnxw tables (make bench TABLES=FOLDER)\n".utf8))
+  exit(64)
+}
+guard let hyperspace = Hyperspace.builtIn("onnxw") else { fatalError("onnxw is built in") }
 let clock = ContinuousClock()
-let hyperspace = Hyperspace.builtIn("onnxw")!
-let folder = URL(fileURLWithPath: CommandLine.arguments[1])
-var start = clock.now
-let tables = try StageTables(folder: folder, hyperspace: hyperspace)
-print("load", clock.now - start, tables.rowCount, tables.resolutions)
-start = clock.now
-let check = tables.checkCosts()
-print("check", clock.now - start, check.rows, check.mismatches.count, check.mismatches.prefix(5))
-for t in [10.0, 15.0] {
-  start = clock.now
-  let scorer = try QTScorer(tables: tables, constraints: [.init(milliseconds: t)])
-  print("prepare", clock.now - start)
-  for s in ["151122-023231", "121122-133333", "131121-022230", "121122-123231"] {
-    let space = try hyperspace.space("onnxw-" + s)
-    print(t, s, scorer.score(space).constraints[0], scorer.accuracy(of: space))
-    print(scorer.monteCarloScore(space, seed: 1))
+
+func report<Result>(_ name: String, _ body: () throws -> Result) rethrows -> Result {
+  let start = clock.now
+  let result = try body()
+  print("\(name): \(clock.now - start)")
+  return result
+}
+
+do {
+  let tables = try report("load the tables") {
+    try StageTables(folder: URL(filePath: CommandLine.arguments[1]), hyperspace: hyperspace)
   }
-  var g = SeededGenerator(seed: 3)
-  let spaces = (0..<1000).map { _ in hyperspace.randomSpace(using: &g) }
-  start = clock.now
-  let scores = spaces.map { scorer.score($0) }
-  print("score each", (clock.now - start) / 1000, scores.map(\.score).max()!)
-  start = clock.now
-  let outcome = try AgingEvolution(seed: 1).run(in: hyperspace, score: { scorer.scores($0) })
-  print("evolve", clock.now - start, outcome.evaluated, outcome.top.map { ($0.space, $0.score) })
+  let check = report("check every row's MACs and parameters") { tables.checkCosts() }
+  print("  \(check.rows) rows, \(check.mismatches.count) do not agree")
+  let scorer = try report("prepare for 10 and 15 ms") {
+    try QTScorer(tables: tables, constraints: [.init(milliseconds: 10), .init(milliseconds: 15)])
+  }
+  var generator = SeededGenerator(seed: 1)
+  let spaces = (0..<200).map { _ in hyperspace.randomSpace(using: &generator) }
+  report("score 200 random spaces at both, on one thread") { _ = scorer.scores(spaces, threads: 1) }
+} catch {
+  FileHandle.standardError.write(Data("\(error)\n".utf8))
+  exit(1)
 }
