@@ -1,4 +1,5 @@
 public import StrictYAML
+public import TorchTraining
 
 /// Everything that a run depends on besides the machine: what the YAML file says, key by key.
 public struct RunConfiguration: Hashable, Sendable {
@@ -71,6 +72,8 @@ public struct RunConfiguration: Hashable, Sendable {
     public var randomSubnets: Int
     public var smallestInEveryStep: Bool
     public var labelSmoothing: Double
+    public var divergence: SupernetTraining.Divergence
+    public var labelShare: Double
   }
 
   public struct Search: Hashable, Sendable {
@@ -183,8 +186,10 @@ public struct RunConfiguration: Hashable, Sendable {
 
     let supernet = try root.required("supernet").mapping(keys: [
       "float-steps", "integer-steps", "epoch", "batch", "learning-rate", "integer-learning-rate", "random-subnets",
-      "smallest-in-every-step", "label-smoothing",
+      "smallest-in-every-step", "label-smoothing", "distillation",
     ])
+    let inPlace = try supernet.required("distillation").mapping(keys: ["divergence", "label-share"])
+    let divergence = try inPlace.required("divergence").choice(SupernetTraining.Divergence.allCases.map(\.rawValue))
     self.supernet = Supernet(
       floatSteps: try supernet.required("float-steps").int(in: 1...1_000_000_000),
       integerSteps: try supernet.required("integer-steps").int(in: 1...1_000_000_000),
@@ -194,7 +199,9 @@ public struct RunConfiguration: Hashable, Sendable {
       integerLearningRate: try supernet.required("integer-learning-rate").double(in: 1e-9...100),
       randomSubnets: try supernet.required("random-subnets").int(in: 0...64),
       smallestInEveryStep: try supernet.required("smallest-in-every-step").bool(),
-      labelSmoothing: try supernet.required("label-smoothing").double(in: 0...0.9))
+      labelSmoothing: try supernet.required("label-smoothing").double(in: 0...0.9),
+      divergence: SupernetTraining.Divergence(rawValue: divergence)!,
+      labelShare: try inPlace.required("label-share").double(in: 0...1))
 
     let search = try root.required("search").mapping(
       keys: ["population", "generations", "mutations", "crossovers", "images", "recalibration-images"])

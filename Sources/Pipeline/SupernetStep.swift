@@ -16,7 +16,8 @@ struct SupernetStep {
       hyperspace: hyperspace, space: space,
       settings: .init(
         randomSubnets: settings.randomSubnets, smallestInEveryStep: settings.smallestInEveryStep,
-        labelSmoothing: settings.labelSmoothing), seed: context.seed(for: "supernet"))
+        labelSmoothing: settings.labelSmoothing, divergence: settings.divergence, labelShare: settings.labelShare),
+      seed: context.seed(for: "supernet"))
     let integer = training("integer", steps: settings.integerSteps)
     if try integer.isFinished(store) { return store }
 

@@ -3,10 +3,18 @@ public import SearchSpaces
 
 /// One quantised-for-all supernet: sandwich rule and in-place distillation.
 ///
-/// In every step the largest subnet learns from the labels, and the others from the largest's softened answer, by the
-/// adaptive alpha-divergence (Wang et al., AlphaNet, 2102.07954). The gradients of all are added up. Float first, then
-/// with every quantiser in place, so that each subnet is an INT8 model as it stands.
+/// In every step the largest subnet learns from the labels, and the others from the largest's softened answer and, by a
+/// share, from the labels too. The gradients of all are added up. Float first, then with every quantiser in place, so
+/// that each subnet is an INT8 model as it stands.
 public struct SupernetTraining {
+  /// How far a subnet's answer is from the largest's.
+  public enum Divergence: String, Hashable, Sendable, CaseIterable {
+    case kullbackLeibler = "kullback-leibler"
+    /// Adaptive: the larger of two (Wang et al., AlphaNet, 2102.07954), for long trainings. Its gradients are larger than
+    /// the other's while the largest subnet is still poor, and hold a short training back.
+    case alpha
+  }
+
   public struct Settings: Hashable, Sendable {
     /// Subnets drawn at random in every step.
     public var randomSubnets: Int
@@ -15,11 +23,20 @@ public struct SupernetTraining {
     public var smallestInEveryStep: Bool
     /// For the largest subnet's labels.
     public var labelSmoothing: Double
+    public var divergence: Divergence
+    /// Weight of the labels in the loss of all but the largest subnet; the divergence has the rest. The paper's is 0. A
+    /// largest subnet that is itself at its beginning teaches little, which is what some labels make up for.
+    public var labelShare: Double
 
-    public init(randomSubnets: Int, smallestInEveryStep: Bool, labelSmoothing: Double) {
+    public init(
+      randomSubnets: Int, smallestInEveryStep: Bool, labelSmoothing: Double, divergence: Divergence = .alpha,
+      labelShare: Double = 0
+    ) {
       self.randomSubnets = randomSubnets
       self.smallestInEveryStep = smallestInEveryStep
       self.labelSmoothing = labelSmoothing
+      self.divergence = divergence
+      self.labelShare = labelShare
     }
   }
 
@@ -64,7 +81,7 @@ public struct SupernetTraining {
       let logits = try store.forward(batch.images, through: graph, precision: precision).flattened()
       let loss: Tensor
       if let teacher {
-        loss = try logits.adaptiveAlphaDivergence(fromProbabilities: teacher)
+        loss = try distillationLoss(logits, teacher: teacher, labels: batch.labels)
       } else {
         loss = try logits.crossEntropy(labels: batch.labels, smoothing: settings.labelSmoothing)
         largestLoss = try loss.item()
@@ -73,5 +90,15 @@ public struct SupernetTraining {
       try sum.add(loss.gradients(of: parameters))
     }
     return .init(gradients: sum, loss: largestLoss)
+  }
+
+  private func distillationLoss(_ logits: Tensor, teacher: Tensor, labels: Tensor) throws(TorchError) -> Tensor {
+    let divergence =
+      switch settings.divergence {
+      case .kullbackLeibler: try logits.divergence(fromProbabilities: teacher)
+      case .alpha: try logits.adaptiveAlphaDivergence(fromProbabilities: teacher)
+      }
+    guard settings.labelShare > 0 else { return divergence }
+    return try divergence * (1 - settings.labelShare) + logits.crossEntropy(labels: labels) * settings.labelShare
   }
 }

@@ -20,7 +20,8 @@ import Testing
     ("images: 2000", "images: 9000", "more than data.validation-images"),
     ("tournament: 125", "tournament: 1250", "out of range"),
     ("label-smoothing: 0.1", "label-smoothing: nan", "a number from 0.0 to 0.9"),
-    ("flip: true", "flip: yes", "true or false"),
+    ("flip: false", "flip: yes", "true or false"),
+    ("divergence: kullback-leibler", "divergence: beta", "right would be one of kullback-leibler, alpha"),
   ])
   func `a faulty configuration is refused with its line`(right: String, wrong: String, message: String) throws {
     let text = RunConfiguration.builtInText

@@ -35,7 +35,8 @@ enum TinyRun {
       random-substages: 1, smallest-in-every-step: false, rows: 6, evaluation-images: 32}
     evolution: {population: 4, tournament: 2, spaces: 12, fraction: 0.08, exponent: 0.01}
     supernet: {float-steps: 40, integer-steps: 20, epoch: 10, batch: 32, learning-rate: 0.1,
-      integer-learning-rate: 0.02, random-subnets: 1, smallest-in-every-step: false, label-smoothing: 0.1}
+      integer-learning-rate: 0.02, random-subnets: 1, smallest-in-every-step: false, label-smoothing: 0.1,
+      distillation: {divergence: alpha, label-share: 0.5}}
     search: {population: 6, generations: 1, mutations: 3, crossovers: 3, images: 200, recalibration-images: 64}
     fine-tuning: {models: 3, steps: 20, batch: 32, learning-rate: 0.02}
     """
