@@ -11,20 +11,13 @@ struct DesignStep {
   let context: RunContext
   let predictor: LatencyPredictor
 
-  func run() throws -> SearchSpace {
-    if let design = try RecordLog<DesignRecord>.all(context.folder.paths.recordFile("design")).last {
-      return design.best[0].space
-    }
+  func run() throws -> DesignRecord {
+    if let design = try RecordLog<DesignRecord>.all(context.folder.paths.recordFile("design")).last { return design }
     let hyperspace = context.hyperspace
     let settings = context.configuration.evolution
-    let tables = try StageTables(
-      folder: context.folder.paths.tables, hyperspace: hyperspace, threads: context.configuration.jobs)
     let fixed = fixedMilliseconds()
     let constraints = try constraints()
-    let scorer = try QTScorer(
-      tables: tables, constraints: constraints.map(LatencyConstraint.init),
-      parameters: .init(fraction: settings.fraction, exponent: settings.exponent),
-      fixedLatency: Dictionary(uniqueKeysWithValues: hyperspace.resolutions.map { ($0, fixed) }))
+    let scorer = try context.scorer(constraintsMilliseconds: constraints, fixedMilliseconds: fixed)
 
     var known: [SearchSpace: QTScore] = [:]
     let log = try context.folder.records("spaces", of: EvolutionRecord.self) { known[$0.score.space] = $0.score }
@@ -56,7 +49,7 @@ struct DesignStep {
       candidates: hyperspace.spaceCount)
     let designs = try context.folder.records("design", of: DesignRecord.self)
     try designs.append(design)
-    return design.best[0].space
+    return design
   }
 
   /// Stem and head of a network, mean over the widths that the last stage can hand over.
@@ -86,5 +79,17 @@ struct DesignStep {
       }
       return constraints
     }
+  }
+}
+
+extension RunContext {
+  /// The scores of spaces by this run's stage tables.
+  func scorer(constraintsMilliseconds: [Double], fixedMilliseconds: Double) throws -> QTScorer {
+    let settings = configuration.evolution
+    return try QTScorer(
+      tables: StageTables(folder: folder.paths.tables, hyperspace: hyperspace, threads: configuration.jobs),
+      constraints: constraintsMilliseconds.map(LatencyConstraint.init),
+      parameters: .init(fraction: settings.fraction, exponent: settings.exponent),
+      fixedLatency: Dictionary(uniqueKeysWithValues: hyperspace.resolutions.map { ($0, fixedMilliseconds) }))
   }
 }

@@ -16,13 +16,18 @@ struct ModelsStep {
   let space: SearchSpace
   let predictor: LatencyPredictor
 
-  func run(_ supernet: ParameterStore, _ searched: [SubnetRecord]) throws -> [ModelRecord] {
-    let chosen = ParetoFront.spread(
-      searched.map { Objectives(latencyMilliseconds: $0.predictedMilliseconds, accuracy: $0.accuracy) },
-      count: context.configuration.fineTuning.models
-    ).map { searched[$0] }
+  /// - Parameter chosen: Fastest first; none twice.
+  /// - Returns: One record each, by measured latency.
+  func run(_ supernet: ParameterStore, _ chosen: [SubnetRecord]) throws -> [ModelRecord] {
     let networks = try train(chosen, supernet)
     return try measure(chosen, networks)
+  }
+
+  /// Subnets spread over the front.
+  static func spread(_ searched: [SubnetRecord], count: Int) -> [SubnetRecord] {
+    ParetoFront.spread(
+      searched.map { Objectives(latencyMilliseconds: $0.predictedMilliseconds, accuracy: $0.accuracy) }, count: count
+    ).map { searched[$0] }
   }
 
   /// Trains each chosen subnet on its own, several side by side, and folds it into integers.

@@ -65,19 +65,24 @@ public final class Run {
     try perform(.distillation) { try distillation.run(teacher: teacher.graph(), teacherStore) }
     if last == .distillation { return [] }
 
-    let space = try perform(.design) { try DesignStep(context: context, predictor: predictor).run() }
+    let design = try perform(.design) { try DesignStep(context: context, predictor: predictor).run() }
+    let space = design.best[0].space
     if last == .design { return [] }
 
     let supernet = try perform(.supernet) { try SupernetStep(context: context, space: space).run() }
     if last == .supernet { return [] }
 
     let subnets = try perform(.search) {
-      try SearchStep(context: context, space: space, predictor: predictor).run(supernet)
+      try SearchStep(
+        context: context, space: space, predictor: predictor,
+        maximumMilliseconds: design.constraintsMilliseconds.last!
+      ).run(supernet)
     }
     if last == .search { return [] }
 
     let models = try perform(.models) {
-      try ModelsStep(context: context, space: space, predictor: predictor).run(supernet, subnets)
+      try ModelsStep(context: context, space: space, predictor: predictor)
+        .run(supernet, ModelsStep.spread(subnets, count: context.configuration.fineTuning.models))
     }
     if last == .models { return models }
 
@@ -86,6 +91,26 @@ public final class Run {
       context.display.note("Report: \(url.path(percentEncoded: false))")
     }
     return models
+  }
+
+  /// Trains, searches, exports and measures the space found, hand-designed and random spaces alike, and writes the page
+  /// that compares them. All steps up to the design come first; every arm goes on where it was stopped.
+  ///
+  /// - Parameters:
+  ///   - repetitions: Seeds for each arm.
+  ///   - randomSpaces: How many random spaces take part.
+  /// - Returns: The page's headline table for a terminal, and the page's location.
+  public func compare(repetitions: Int, randomSpaces: Int) throws -> (text: String, page: URL) {
+    let predictor = try perform(.profile) { try ProfileStep(context: context).run() }
+    try through(.design)
+    let step = ComparisonStep(
+      context: context, predictor: predictor, repetitions: repetitions, randomSpaces: randomSpaces)
+    let report = ComparisonReport(
+      records: try step.run(), configuration: context.configuration, manifest: context.folder.manifest,
+      device: predictor.device)
+    let url = context.folder.paths.root.appending(path: "comparison.html")
+    try AtomicFile.write(Data(report.page().html().utf8), to: url)
+    return (TextTable(report.headline).text(), url)
   }
 
   private func perform<Result>(_ step: Step, _ body: () throws -> Result) throws -> Result {

@@ -11,20 +11,20 @@ struct SearchStep {
   let context: RunContext
   let space: SearchSpace
   let predictor: LatencyPredictor
+  /// The largest latency that the space was designed for; slower subnets are not asked for.
+  let maximumMilliseconds: Double
 
   func run(_ store: ParameterStore) throws -> [SubnetRecord] {
     let settings = context.configuration.search
     let hyperspace = context.hyperspace
     var known: [Subnet: SubnetRecord] = [:]
     let log = try context.folder.records("subnets", of: SubnetRecord.self) { known[$0.subnet] = $0 }
-    // The space was designed for these latencies; slower subnets are not asked for.
-    let maximum = try RecordLog<DesignRecord>.all(context.folder.paths.recordFile("design")).last?
-      .constraintsMilliseconds.last
     let search = SubnetSearch(
       hyperspace: hyperspace, space: space,
       settings: .init(
         population: settings.population, generations: settings.generations, mutations: settings.mutations,
-        crossovers: settings.crossovers, maximumLatencyMilliseconds: maximum), seed: context.seed(for: "search"))
+        crossovers: settings.crossovers, maximumLatencyMilliseconds: maximumMilliseconds),
+      seed: context.seed(for: "search"))
     let progress = context.display.begin(
       "Search the subnets", unit: "subnets",
       total: settings.population + settings.generations * (settings.mutations + settings.crossovers),

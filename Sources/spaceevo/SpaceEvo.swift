@@ -18,7 +18,7 @@ struct SpaceEvo: AsyncParsableCommand {
     subcommands: [
       RunCommand.self, ProfileCommand.self, DistillCommand.self, EvolveCommand.self,
       ScoreCommand.self, TrainCommand.self, SearchCommand.self, ExportCommand.self, EvaluateCommand.self,
-      MeasureCommand.self, PredictCommand.self, CostCommand.self, ReportCommand.self,
+      MeasureCommand.self, PredictCommand.self, CostCommand.self, ReportCommand.self, CompareCommand.self,
     ])
 
   /// Runs the command, and turns its errors into the documented exit status.

@@ -1,0 +1,205 @@
+import DeviceLatency
+import Foundation
+import Reports
+import RunFolders
+import SearchSpaces
+
+/// What a comparison found, as tables, one figure and a page.
+struct ComparisonReport {
+  let records: [ComparisonRecord]
+  let configuration: RunConfiguration
+  let manifest: Manifest
+  let device: DeviceIdentity
+
+  private typealias Column = Table.Column
+
+  /// The arms in their order, each with its records by seed.
+  private var arms: [(arm: ComparisonArm, records: [ComparisonRecord])] {
+    var arms: [(arm: ComparisonArm, records: [ComparisonRecord])] = []
+    for record in records {
+      if let index = arms.firstIndex(where: { $0.arm == record.arm }) {
+        arms[index].records.append(record)
+      } else {
+        arms.append((record.arm, [record]))
+      }
+    }
+    return arms
+  }
+
+  private var constraints: [Double] { records.first?.entries.map(\.constraintMilliseconds) ?? [] }
+  private var repetitions: Int { Set(records.map(\.repetition)).count }
+
+  // MARK: - Tables
+
+  /// Each space at each latency that the design asked for: measured latency and accuracy of the exported file.
+  var headline: Table {
+    var columns = [Column("Space"), Column.number("Q-T score")]
+    for constraint in constraints {
+      let asked = NumberText.significant(constraint)
+      columns += [.number("Under \(asked) ms", unit: "measured ms"), .number("Accuracy", unit: "%")]
+    }
+    return Table(
+      caption:
+        "Exported INT8 files of the most accurate subnet under each predicted latency: measured latency, and test images "
+        + "right. Mean over \(NumberText.count(repetitions)) seed\(repetitions == 1 ? "" : "s")"
+        + (repetitions == 1 ? "." : ", with half the range."),
+      columns: columns,
+      rows: arms.map { arm, records in
+        var row = [Table.Cell(arm.title), Table.Cell(NumberText.significant(records[0].score))]
+        for index in constraints.indices {
+          let models = records.compactMap { $0.entries[index].model }
+          row.append(Table.Cell(summary(models.map(\.measuredMilliseconds)) { NumberText.significant($0) }))
+          row.append(Table.Cell(summary(models.map { 100 * $0.accuracy }) { NumberText.fixed($0, decimals: 2) }))
+        }
+        return row
+      })
+  }
+
+  private func summary(_ values: [Double], _ text: (Double) -> String) -> String {
+    guard let least = values.min(), let most = values.max() else { return "none so fast" }
+    let mean = text(Statistics.mean(values))
+    return values.count == 1 ? mean : "\(mean) ± \(text((most - least) / 2))"
+  }
+
+  /// Accuracy read off each space's measured front at one and the same measured latency, and the found space's speed at
+  /// each other space's accuracies.
+  var equalTerms: Table {
+    let found = arms.first { $0.arm.kind == .found }?.records ?? []
+    return Table(
+      caption:
+        "On equal terms: accuracy at the same measured latency, between two models of a front in proportion to the "
+        + "logarithm of their latencies; and how many times as fast the found space is at the other's accuracies, geometric "
+        + "mean over models and seeds.",
+      columns: [Column("Space")]
+        + constraints.map { .number("At \(NumberText.significant($0)) ms", unit: "%") }
+        + [.number("Found is faster by", unit: "times"), .number("Accuracies that it reaches")],
+      rows: arms.map { arm, records in
+        var row = [Table.Cell(arm.title)]
+        row += constraints.map { latency in
+          let values = records.compactMap { MeasuredFront($0.models).accuracy(atMilliseconds: latency) }
+          return Table.Cell(
+            values.isEmpty ? "" : summary(values.map { 100 * $0 }) { NumberText.fixed($0, decimals: 2) })
+        }
+        guard arm.kind != .found else { return row }
+        var logarithms: [Double] = []
+        var asked = 0
+        for record in records {
+          guard let rival = found.first(where: { $0.repetition == record.repetition }) else { continue }
+          for model in record.models {
+            asked += 1
+            let time = MeasuredFront(rival.models).milliseconds(atAccuracy: model.accuracy)
+            if let time { logarithms.append(log(model.measuredMilliseconds / time)) }
+          }
+        }
+        let speed = logarithms.isEmpty ? "" : NumberText.fixed(exp(Statistics.mean(logarithms)), decimals: 2)
+        return row + [Table.Cell(speed), Table.Cell("\(logarithms.count) of \(asked)")]
+      })
+  }
+
+  /// Does the score rank spaces as training them does? One tau a seed, with the MACs of the largest subnet as baseline.
+  var rankCorrelations: Table {
+    let seeds = Set(records.map(\.repetition)).sorted()
+    func taus(_ value: (ComparisonRecord) -> Double) -> [Double] {
+      seeds.compactMap { seed in
+        let ranked = records.filter { $0.repetition == seed && !$0.models.isEmpty }
+        guard ranked.count > 2 else { return nil }
+        return Statistics.kendallTau(ranked.map(value), ranked.map { Statistics.mean($0.models.map(\.accuracy)) })
+      }
+    }
+    func row(_ name: String, _ taus: [Double]) -> [Table.Cell] {
+      [Table.Cell(name), Table.Cell(taus.isEmpty ? "" : summary(taus) { NumberText.fixed($0, decimals: 2) })]
+    }
+    return Table(
+      caption: "Kendall's tau with the mean accuracy of a space's files, over \(NumberText.count(arms.count)) spaces.",
+      columns: [Column("Rank by"), .number("Kendall's tau")],
+      rows: [row("Q-T score", taus(\.score)), row("MACs of the largest subnet", taus { Double($0.largestMACs) })])
+  }
+
+  // MARK: - Page
+
+  private var figure: XYChart {
+    XYChart(
+      "Accuracy against measured latency", x: Axis("Measured INT8 latency", unit: "ms", scale: .logarithmic),
+      y: Axis("Test images right", unit: "%"),
+      series: arms.map { arm, records in
+        let points = constraints.indices.compactMap { index -> XYChart.Point? in
+          let models = records.compactMap { $0.entries[index].model }
+          guard !models.isEmpty else { return nil }
+          return .init(
+            x: Statistics.mean(models.map(\.measuredMilliseconds)),
+            y: 100 * Statistics.mean(models.map(\.accuracy)))
+        }
+        return .init(arm.name, style: .lineAndPoints, points: points.sorted { $0.x < $1.x })
+      })
+  }
+
+  func page() -> ReportPage {
+    ReportPage(
+      title: "The space found against others, on \(configuration.data.name)",
+      subtitle: "\(NumberText.count(arms.count)) search spaces with the same budget on \(manifest.machine.processor): "
+        + "each trained as a supernet, searched at the same latencies, exported and measured.",
+      opening: [
+        .table(headline),
+        .figure(figure, caption: "Each point is the mean over seeds at one of the latencies that were asked for."),
+        .table(equalTerms),
+      ],
+      sections: [
+        .init("Does the score rank spaces?", [.table(rankCorrelations)]),
+        .init(
+          "What was done",
+          [
+            .paragraph(
+              "Every space went through the run's own steps with the configuration below: supernet, search, last training of the "
+                + "chosen subnets, export, test images, latency. Seeds differ in initial weights and in the subnets that are drawn; "
+                + "images and their order are the same. A hand-designed space has one block type throughout, with the width windows "
+                + "of the best Q-T score."),
+            .table(
+              Table(
+                caption: "The spaces.",
+                columns: [Column("Space"), Column("Encoding"), .number("Largest subnet", unit: "M MACs")],
+                rows: arms.map { arm, records in
+                  [
+                    Table.Cell(arm.title), .code(arm.space.encoding),
+                    Table.Cell(NumberText.millions(records[0].largestMACs)),
+                  ]
+                })),
+            .facts([.init("Device", "\(device)")]),
+            .details("Configuration", [.code(configuration.text)]),
+          ]),
+      ],
+      footer: [.init("Program", manifest.program), .init("Run begun", manifest.created)])
+  }
+}
+
+/// The measured files of one space and seed that no other of them dominates, fastest first.
+struct MeasuredFront {
+  let models: [(milliseconds: Double, accuracy: Double)]
+
+  init(_ records: [ModelRecord]) {
+    var front: [(milliseconds: Double, accuracy: Double)] = []
+    for model in records.sorted(by: { ($0.measuredMilliseconds, $1.accuracy) < ($1.measuredMilliseconds, $0.accuracy) })
+    where model.accuracy > front.last?.accuracy ?? -1 {
+      front.append((model.measuredMilliseconds, model.accuracy))
+    }
+    models = front
+  }
+
+  /// The accuracy that the front has at a latency; `nil` below its fastest model, level above its slowest.
+  func accuracy(atMilliseconds latency: Double) -> Double? {
+    guard let slower = models.firstIndex(where: { $0.milliseconds > latency }) else { return models.last?.accuracy }
+    guard slower > 0 else { return nil }
+    let (a, b) = (models[slower - 1], models[slower])
+    let share = log(latency / a.milliseconds) / log(b.milliseconds / a.milliseconds)
+    return a.accuracy + share * (b.accuracy - a.accuracy)
+  }
+
+  /// The latency at which the front reaches an accuracy: that of its fastest model where this one has more already,
+  /// `nil` where no model has so much.
+  func milliseconds(atAccuracy accuracy: Double) -> Double? {
+    guard let better = models.firstIndex(where: { $0.accuracy >= accuracy }) else { return nil }
+    guard better > 0 else { return models[0].milliseconds }
+    let (a, b) = (models[better - 1], models[better])
+    let share = (accuracy - a.accuracy) / (b.accuracy - a.accuracy)
+    return a.milliseconds * exp(share * log(b.milliseconds / a.milliseconds))
+  }
+}
