@@ -30,6 +30,12 @@ do {
   }
   var generator = SeededGenerator(seed: 1)
   let spaces = (0..<200).map { _ in hyperspace.randomSpace(using: &generator) }
+  for T in [10.0, 15] {
+    let scorer = try QTScorer(tables: tables, constraints: [.init(milliseconds: T)])
+    let o = try report("optimum \(T)") { try Optimum(scorer).run { p, a, b in if a == b { print(p, a, clock.now) } } }
+    print(o.candidates, o.excludedByTailLoss, o.excludedByShare, o.scored, o.bestExcludedBound ?? 0, o.scoredBefore)
+    for s in o.top { print(s.space, s.score) }
+  }
   report("score 200 random spaces at both, on one thread") { _ = scorer.scores(spaces, threads: 1) }
 } catch {
   FileHandle.standardError.write(Data("\(error)\n".utf8))

@@ -1,9 +1,19 @@
-/// The tables of one stage of a space, as the spectral score needs them: one spectrum a resolution.
+/// The tables of one stage of a space, as the spectral score needs them.
 struct StageSpectra: Sendable {
+  struct Transition: Sendable {
+    /// States before and after, as in `RowStore.Transition`.
+    var from: Int
+    var to: Int
+    var spectrum: Spectrum
+  }
+
   /// The smallest loss of the table, from which its losses are counted.
   let smallestLoss: Double
-  /// One a resolution.
-  let spectra: [Spectrum]
+  /// One list a resolution.
+  let transitions: [[Transition]]
+
+  /// About how many bytes they take.
+  var bytes: Int { transitions.joined().reduce(0) { $0 + $1.spectrum.bytes } }
 }
 
 /// What a latency limit does to one resolution of one space.
@@ -24,6 +34,10 @@ struct SpectralScore {
   let stages: [StageSpectra]
   /// One a resolution.
   let limits: [LatencyLimit]
+  /// What a draw at each resolution weighs; see `RowStore.mixture`.
+  let mixture: [Double]
+  /// How many states there are before each stage and behind the last.
+  let stateCounts: [Int]
 
   /// - Parameter tailFraction: `q`: the mean loss is that of the best mass `min(q, p)`.
   /// - Returns: `nil` where the tail reaches beyond the loss period, so that it cannot be told at these frequencies.
@@ -47,74 +61,129 @@ struct SpectralScore {
     else { return nil }
     return ShareAndTail(
       share: share, tailLoss: base + value, shareError: shareError,
-      tailError: contraction.hingeError(at: point) / mass)
+      tailError: (contraction.hingeError(at: point) + shareError * (point - value)) / mass)
   }
 
   /// `p`, `E loss 1(feasible)` and the error of the former.
   private func shareAndMean() -> (share: Double, shareLoss: Double, error: Double) {
     var share = 0.0
     var shareLoss = 0.0
-    var lastPart = 0.0
-    for (resolution, limit) in limits.enumerated() {
+    var lastPart = Complex.zero
+    for (resolution, limit) in limits.enumerated() where mixture[resolution] > 0 {
+      let weight = mixture[resolution]
       switch limit {
       case .excludesAll: continue
       case .excludesNone:
-        share += 1
-        shareLoss += stages.reduce(0) { $0 + $1.spectra[resolution].meanLoss }
+        let (mass, loss) = chain(resolution, from: (1.0, 0.0)) { value, spectrum in
+          (value.0 * spectrum.mass, value.1 * spectrum.mass + value.0 * spectrum.meanLoss)
+        } sum: {
+          ($0.0 + $1.0, $0.1 + $1.1)
+        }
+        share += mass * weight
+        shareLoss += loss * weight
       case .between(let kernel):
-        let count = kernel.share.count
-        for index in 0..<count {
+        let only = onlySpectra(resolution)
+        for index in kernel.share.indices {
           // The product, and its derivative by the product rule.
           var product = kernel.share[index]
           var derivative = Complex8.zero
-          for stage in stages {
-            let value = stage.spectra[resolution].share[index]
-            derivative = derivative * value + product * stage.spectra[resolution].shareLoss[index]
-            product = product * value
+          if let only {
+            for spectrum in only {
+              let value = spectrum.share[index]
+              derivative = derivative * value + product * spectrum.shareLoss[index]
+              product = product * value
+            }
+          } else {
+            (product, derivative) = chain(resolution, from: (product, derivative)) { value, spectrum in
+              let factor = spectrum.share[index]
+              return (value.0 * factor, value.1 * factor + value.0 * spectrum.shareLoss[index])
+            } sum: {
+              ($0.0 + $1.0, $0.1 + $1.1)
+            }
           }
-          share += product.re.sum()
-          lastPart += (product.re * kernel.lastPartOfShare[index]).sum()
-          shareLoss += derivative.re.sum()
+          share += product.re.sum() * weight
+          shareLoss += derivative.re.sum() * weight
+          lastPart = lastPart + (product * kernel.lastPartOfShare[index]).sum * weight
         }
       }
     }
-    let count = Double(limits.count)
-    let images = exponential(-Frequencies.damping)
-    return (min(1, max(0, share / count)), shareLoss / count, abs(lastPart) / count + images)
+    return (min(1, max(0, share)), shareLoss, lastPart.truncationError + Frequencies.images)
   }
 
   /// The sum over latency frequencies and resolutions, which leaves one complex number a loss frequency.
   private func contractLatency() -> LossTransform {
     var transform = LossTransform(frequencies: frequencies)
     let vectors = frequencies.latencyCount / 8
-    let scale = 1 / Double(limits.count)
-    for (resolution, limit) in limits.enumerated() {
-      let spectra = stages.map { $0.spectra[resolution] }
+    for (resolution, limit) in limits.enumerated() where mixture[resolution] > 0 {
+      let weight = mixture[resolution]
       switch limit {
       case .excludesAll: continue
       case .excludesNone:
         for index in 0..<frequencies.lossCount {
-          let product = spectra.dropFirst().reduce(spectra[0].unlimited[index]) { $0 * $1.unlimited[index] }
-          transform.add(product * scale, lastPart: .zero, at: index)
+          let product = chain(resolution, from: Complex(1, 0)) {
+            $0 * $1.unlimited[index]
+          } sum: {
+            $0 + $1
+          }
+          transform.add(product * weight, lastPart: .zero, at: index)
         }
       case .between(let kernel):
+        let only = onlySpectra(resolution)
         for index in 0..<frequencies.lossCount {
           var all = Complex8.zero
           var lastPart = Complex8.zero
           for vector in 0..<vectors {
             let place = index * vectors + vector
             var product = kernel.joint[vector]
-            for spectrum in spectra { product = product * spectrum.joint[place] }
+            if let only {
+              for spectrum in only { product = product * spectrum.joint[place] }
+            } else {
+              product = chain(resolution, from: product) {
+                $0 * $1.joint[place]
+              } sum: {
+                $0 + $1
+              }
+            }
             all = all + product
-            lastPart.re += product.re * kernel.lastPartOfJoint[vector]
-            lastPart.im += product.im * kernel.lastPartOfJoint[vector]
+            lastPart = lastPart + product * kernel.lastPartOfJoint[vector]
           }
-          transform.add(all.sum * scale, lastPart: lastPart.sum * scale, at: index)
+          transform.add(all.sum * weight, lastPart: lastPart.sum * weight, at: index)
         }
       }
     }
     return transform
   }
+
+  /// One spectrum a stage where any row follows any; then what is wanted is a plain product.
+  private func onlySpectra(_ resolution: Int) -> [Spectrum]? {
+    guard stateCounts.allSatisfy({ $0 == 1 }) else { return nil }
+    return stages.map { $0.transitions[resolution][0].spectrum }
+  }
+
+  /// The sum of the products over all ways through the states.
+  @inline(__always)
+  private func chain<Value>(
+    _ resolution: Int, from start: Value, _ multiply: (Value, Spectrum) -> Value, sum: (Value, Value) -> Value
+  ) -> Value {
+    var values: [Value?] = [start]
+    for (index, stage) in stages.enumerated() {
+      var next = [Value?](repeating: nil, count: stateCounts[index + 1])
+      for transition in stage.transitions[resolution] {
+        guard let value = values[transition.from] else { continue }
+        let product = multiply(value, transition.spectrum)
+        next[transition.to] = next[transition.to].map { sum($0, product) } ?? product
+      }
+      values = next
+    }
+    // The mixture is positive, so there is a way through.
+    return values[0]!
+  }
+}
+
+extension Complex {
+  /// How far a sum may be off whose last part is this: its real part, which is what the sum lacks, or its imaginary
+  /// part, which tells of a step right at the limit. There the real part is blind, being zero by symmetry.
+  fileprivate var truncationError: Double { abs(re) + 8 * abs(im) }
 }
 
 /// `E exp(-a loss) 1(feasible)` at the positive loss frequencies.
@@ -154,14 +223,13 @@ private struct LossTransform {
 
   /// How far the hinge may be off: what the last parts of both kinds of frequencies contribute, and the images.
   func hingeError(at x: Double) -> Double {
-    var ofLoss = 0.0
-    var ofLatency = 0.0
+    var ofLoss = Complex.zero
+    var ofLatency = Complex.zero
     for index in values.indices {
       let wave = Complex.exponential(frequencies.lossDamping * x, frequencies.lossFrequency(index) * x)
-      ofLoss += (values[index] * wave * kernel.hinge[index]).re * kernel.lastPart[index]
-      ofLatency += (lastParts[index] * wave * kernel.hinge[index]).re
+      ofLoss = ofLoss + values[index] * wave * kernel.hinge[index] * kernel.lastPart[index]
+      ofLatency = ofLatency + lastParts[index] * wave * kernel.hinge[index]
     }
-    let images = exponential(-Frequencies.damping) * frequencies.lossPeriod
-    return abs(ofLoss) + abs(ofLatency) + images
+    return ofLoss.truncationError + ofLatency.truncationError + Frequencies.images * frequencies.lossPeriod
   }
 }

@@ -17,7 +17,8 @@ struct SpaceEvo: AsyncParsableCommand {
     version: Program.version,
     subcommands: [
       RunCommand.self, ProfileCommand.self, DistillCommand.self, EvolveCommand.self,
-      ScoreCommand.self, TrainCommand.self, SearchCommand.self, ExportCommand.self, EvaluateCommand.self,
+      ScoreCommand.self, OptimumCommand.self, AgreementCommand.self, TablesCommand.self, TrainCommand.self,
+      SearchCommand.self, ExportCommand.self, EvaluateCommand.self,
       MeasureCommand.self, PredictCommand.self, CostCommand.self, ReportCommand.self,
     ])
 
