@@ -125,10 +125,24 @@ struct RunReport {
       .paragraph(text),
       figures.bestSpaces(design.best),
     ]
+    if let proof = design.proof { blocks.insert(.paragraph(text(of: proof, best: first)), at: 1) }
     if spaces.count > 1 { blocks.append(figures.evolution(spaces)) }
     if let scorer = designScorer(design) { blocks += figures.subnets(of: first.space, scorer: scorer) }
     if !self.blocks.isEmpty { blocks.append(.details("Losses of the distilled stages", [.table(lossTable)])) }
     return .init("The search space", blocks)
+  }
+
+  private func text(of proof: DesignProof, best: QTScore) -> String {
+    let gap = 100 * (1 - proof.evolved.score / best.score)
+    let evolved =
+      proof.isEvolvedBest
+      ? "The evolution had found it."
+      : "The evolution had ended at `\(proof.evolved.space.encoding)`, \(NumberText.significant(gap)) % below it."
+    return """
+      That it is the best of all candidates is proven: bounds exclude \
+      \(NumberText.count(proof.excludedByTailLoss + proof.excludedByShare)) of them, and the other \
+      \(NumberText.count(proof.scored)) were scored. \(evolved)
+      """
   }
 
   /// The scorer of the design, from the run's tables; `nil` where they are no longer there.

@@ -4,7 +4,7 @@ internal import Synchronization
 /// What is prepared once for a latency constraint: frequencies and the spectra of all tables.
 struct ConstraintPlan: Sendable {
   /// How often the frequencies may be refined for one space, beyond what was prepared.
-  static let refinements = 3
+  static let refinements = 2
 
   let frequencies: Frequencies
   private let geometry: Geometry

@@ -9,8 +9,9 @@ internal import Synchronization
 ///
 /// **Accuracy.** Tables of many rows: by spectra (`Frequencies`), with the number of frequencies doubled until the
 /// estimate of the truncation error is under 5e-6 for the share and 5e-5 of the tail loss. Where it cannot be brought
-/// under, which is so for tables of few rows, both halves of the space are enumerated, which is exact. `accuracy(of:)`
-/// tells what was done and how far the figures may be off.
+/// under, which is so where distributions have steps, both halves of the space are enumerated if that is little, as it is
+/// for tables of few rows, and put on a lattice if it is much (`LatticeScore`). `accuracy(of:)` tells what was done and how
+/// far the figures may be off.
 ///
 /// A value can be used from several threads.
 public struct QTScorer: Sendable {
@@ -117,6 +118,8 @@ public struct QTScorer: Sendable {
       case enumeration
       /// Spectra, refined so often beyond those that were prepared.
       case spectra(refinements: Int)
+      /// Sums on a lattice; seconds a space.
+      case lattice
     }
     public var method: Method
     /// Absolute.
@@ -148,19 +151,16 @@ public struct QTScorer: Sendable {
     if split.largest <= QTScorer.smallHalf { return enumerated() }
     let plan = plans[constraint]
     var frequencies = isRefined ? plan.frequencies.doubled : plan.frequencies
-    var best: (ShareAndTail, Accuracy.Method)?
     for refinement in 0...ConstraintPlan.refinements {
       let figures = plan.shareAndTail(keys, rows: rows, tailFraction: parameters.tailFraction, frequencies)
-      if let figures {
-        let method = Accuracy.Method.spectra(refinements: refinement)
-        if figures.isAccurate { return (figures, method) }
-        if best.map({ figures.tailError < $0.0.tailError }) ?? true { best = (figures, method) }
-      }
+      if let figures, figures.isAccurate { return (figures, .spectra(refinements: refinement)) }
       // What was prepared does not do. Enumerating is exact; where that is too much, more frequencies are next.
       if split.largest <= QTScorer.largestHalf { return enumerated() }
       frequencies = figures == nil ? frequencies.widened : frequencies.doubled
     }
-    return best ?? enumerated()
+    let limits = tables.resolutions.map { constraints[constraint].milliseconds - (fixedLatencies[$0] ?? 0) }
+    let lattice = LatticeScore(keys: keys, rows: rows, limits: limits, tailFraction: parameters.tailFraction)
+    return (lattice.shareAndTail(), .lattice)
   }
 
   private func enumeration(_ keys: [Int], split: Int, constraint: Int) -> ShareAndTail {

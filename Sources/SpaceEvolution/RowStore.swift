@@ -34,7 +34,7 @@ struct RowStore: Sendable {
   /// Whether rows follow every width that a stage may hand over, in every table and at every resolution.
   let isComplete: Bool
   /// Whether every latency is a multiple of 1e-4 ms.
-  private let hasFourDecimals: Bool
+  let hasFourDecimals: Bool
   /// Smallest and largest latency of any row by stage and resolution.
   let smallestLatencies: [[Double]]
   let largestLatencies: [[Double]]

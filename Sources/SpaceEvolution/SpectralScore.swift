@@ -65,6 +65,9 @@ struct SpectralScore {
   }
 
   /// `p`, `E loss 1(feasible)` and the error of the former.
+  ///
+  /// The error is what the last part contributes, and its imaginary part, which tells of a step of the distribution right at
+  /// the limit: there the real part is blind, being zero by symmetry.
   private func shareAndMean() -> (share: Double, shareLoss: Double, error: Double) {
     var share = 0.0
     var shareLoss = 0.0
@@ -107,7 +110,7 @@ struct SpectralScore {
         }
       }
     }
-    return (min(1, max(0, share)), shareLoss, lastPart.truncationError + Frequencies.images)
+    return (min(1, max(0, share)), shareLoss, abs(lastPart.re) + 8 * abs(lastPart.im) + Frequencies.images)
   }
 
   /// The sum over latency frequencies and resolutions, which leaves one complex number a loss frequency.
@@ -180,12 +183,6 @@ struct SpectralScore {
   }
 }
 
-extension Complex {
-  /// How far a sum may be off whose last part is this: its real part, which is what the sum lacks, or its imaginary
-  /// part, which tells of a step right at the limit. There the real part is blind, being zero by symmetry.
-  fileprivate var truncationError: Double { abs(re) + 8 * abs(im) }
-}
-
 /// `E exp(-a loss) 1(feasible)` at the positive loss frequencies.
 private struct LossTransform {
   let frequencies: Frequencies
@@ -230,6 +227,7 @@ private struct LossTransform {
       ofLoss = ofLoss + values[index] * wave * kernel.hinge[index] * kernel.lastPart[index]
       ofLatency = ofLatency + lastParts[index] * wave * kernel.hinge[index]
     }
-    return ofLoss.truncationError + ofLatency.truncationError + Frequencies.images * frequencies.lossPeriod
+    return ofLoss.squaredMagnitude.squareRoot() + ofLatency.squaredMagnitude.squareRoot() + Frequencies.images
+      * frequencies.lossPeriod
   }
 }

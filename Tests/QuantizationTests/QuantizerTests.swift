@@ -48,9 +48,9 @@ import Testing
   func `activation gradients are those of finite differences`(seed: UInt64) {
     var generator = SeededGenerator(seed: seed)
     let scale = 0.01 + 0.05 * generator.uniform()
-    let offset = -scale * Double(generator.next(below: 200)) - 0.3 * scale
+    let offset = -scale * Double(80 + generator.next(below: 100)) - 0.3 * scale
     // From far below the range to far above it.
-    let x = (0..<60).map { _ in 400 * scale * (generator.uniform() - 0.4) }
+    let x = (0..<60).map { _ in 600 * scale * (generator.uniform() - 0.5) }
     let upstream = x.map { _ in generator.normal() }
     let zeroPoint = LearnedStepSize.zeroPoint(scale: scale, offset: offset)
     let functions = x.map { Surrogate($0, scale: scale, zeroPoint: zeroPoint, range: 0...255) }

@@ -33,7 +33,7 @@ import Testing
     ("classes: 10\n", "", 1, "the key \"classes\" is missing"),
     ("classes: 10\n", "classes: 10\ncolour: red\n", 4, "unknown key \"colour\""),
     ("classes: 10\n", "classes: 10\nclases: 10\n", 4, "did you mean \"classes\""),
-    ("classes: 10\n", "classes: 10\nclasses: 10\n", 1, "stands twice"),
+    ("classes: 10\n", "classes: 10\nclasses: 10\n", 3, "stands twice"),
     ("family: mbconv", "family: mbconf", 5, "not known here"),
     ("kernels: [3, 5]", "kernels: [3, 4]", 5, "odd"),
     ("kernels: [3, 5]", "kernels: [5, 3]", 5, "must ascend"),
@@ -71,7 +71,7 @@ import Testing
     ("- {layer: linear, name: logits}", "- {layer: linear, name: logits, width: 8}", 11, "takes no width"),
     ("  - {layer: global-average-pool, name: pool}\n", "", 10, "needs one global-average-pool"),
     ("- {layer: linear", "- {layer: dense", 11, "not known here"),
-    ("name: test", "name: [", 2, "no valid YAML"),
+    ("name: test", "name: [", 3, "no valid YAML"),
     ("image: {channels: 1", "image: &a {channels: 1", 2, "anchors"),
   ])
   func `a faulty file is refused with its line and what would be right`(

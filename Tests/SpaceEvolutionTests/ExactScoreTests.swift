@@ -1,3 +1,4 @@
+import NetworkGraphs
 import SearchSpaces
 import SpaceEvolution
 import Testing
