@@ -125,14 +125,14 @@ struct RunReport {
       .paragraph(text),
       figures.bestSpaces(design.best),
     ]
-    if let proof = design.proof { blocks.insert(.paragraph(text(of: proof, best: first)), at: 1) }
+    if let proof = design.proof { blocks.insert(.paragraph(words(of: proof, best: first)), at: 1) }
     if spaces.count > 1 { blocks.append(figures.evolution(spaces)) }
     if let scorer = designScorer(design) { blocks += figures.subnets(of: first.space, scorer: scorer) }
     if !self.blocks.isEmpty { blocks.append(.details("Losses of the distilled stages", [.table(lossTable)])) }
     return .init("The search space", blocks)
   }
 
-  private func text(of proof: DesignProof, best: QTScore) -> String {
+  private func words(of proof: DesignProof, best: QTScore) -> String {
     let gap = 100 * (1 - proof.evolved.score / best.score)
     let evolved =
       proof.isEvolvedBest

@@ -111,6 +111,25 @@ public struct QTScorer: Sendable {
   /// with twice as many frequencies a side. It takes some ten times as long.
   public func refinedScore(_ space: SearchSpace) -> QTScore { score(space, isRefined: true) }
 
+  /// The latency of a space's fastest subnet, the fixed stages included; infinite where no draw can be completed.
+  public func fastestMilliseconds(of space: SearchSpace) -> Double {
+    let keys = rows.indices(of: space)
+    let byResolution = tables.resolutions.enumerated().map { index, resolution -> Double in
+      var fastest: [Int: Double] = [0: fixedLatencies[resolution] ?? 0]
+      for key in keys {
+        var next: [Int: Double] = [:]
+        for transition in rows.tables[key].transitions[index] {
+          guard let before = fastest[transition.from] else { continue }
+          // Rows are in ascending order of latency.
+          next[transition.to] = min(next[transition.to] ?? .infinity, before + transition.rows.latencies[0])
+        }
+        fastest = next
+      }
+      return fastest.values.min() ?? .infinity
+    }
+    return byResolution.min() ?? .infinity
+  }
+
   /// How a score was computed, and how far it may be off.
   public struct Accuracy: Hashable, Sendable {
     public enum Method: Hashable, Sendable {

@@ -64,9 +64,21 @@ struct ScoreCommand: ParsableCommand {
       }
     } else {
       let scores = scorer.scores(spaces, threads: options.threads)
+      for space in spaces { noteIfTooFast(space, scorer) }
       try page.write(scorer, best: scores.sorted { $0.ranks(before: $1) })
       if output.json { try printJSON(Answer(spaces: scores)) } else { printScores(scores) }
     }
+  }
+}
+
+/// Tells of constraints that no subnet of a space can keep, and what one could.
+private func noteIfTooFast(_ space: SearchSpace, _ scorer: QTScorer) {
+  let fastest = scorer.fastestMilliseconds(of: space)
+  for constraint in scorer.constraints where constraint.milliseconds < fastest * (1 - 1e-9) {
+    let text =
+      "note: \(space): no subnet keeps \(NumberText.significant(constraint.milliseconds)) ms; the fastest takes "
+      + "\(NumberText.significant(fastest)) ms, so the space scores 0 there\n"
+    FileHandle.standardError.write(Data(text.utf8))
   }
 }
 
@@ -87,6 +99,11 @@ struct EvolveCommand: ParsableCommand {
 
   @Option(help: "How many spaces are scored.")
   var evaluations = 5_000
+
+  @Option(
+    help: "Append every space as it is scored to this new file, one JSON object a line.",
+    completion: .file(extensions: ["jsonl"]))
+  var records: String?
 
   @Option(help: "The seed.")
   var seed: UInt64 = 0
@@ -115,14 +132,28 @@ struct EvolveCommand: ParsableCommand {
     let progress = display.begin("Evolve", unit: "spaces", total: min(evaluations, hyperspace.spaceCount))
     let evolution = AgingEvolution(
       populationSize: population, tournamentSize: tournament, evaluations: evaluations, seed: seed)
+    let log = try records.map { try RecordLog<EvolutionRecord>(at: URL(filePath: $0)) }
+    if let log, log.count > 0 {
+      throw ValidationError("--records \(records!): holds \(log.count) records already; name a file that is not there.")
+    }
     var history: [EvolutionRecord] = []
+    var pending: [EvolutionRecord] = []
     let outcome = try evolution.run(in: hyperspace, top: top) { spaces in
       scorer.scores(spaces, threads: options.threads)
     } progress: { record in
       try Interruption.check()
       if page.report != nil { history.append(record) }
+      if let log {
+        // A flush to the disk takes longer than a score.
+        pending.append(record)
+        if pending.count == 100 {
+          try log.append(contentsOf: pending)
+          pending = []
+        }
+      }
       progress.advance()
     }
+    try log?.append(contentsOf: pending)
     progress.finish()
     try page.write(scorer, best: outcome.top, history: history)
     if output.json {

@@ -6,7 +6,7 @@ import Testing
   @Test(arguments: 0..<12 as Range<UInt64>, [SubnetRule.independent, .widthConsistent])
   func `the best are those of all spaces, and the counts add up`(seed: UInt64, rule: SubnetRule) throws {
     let hyperspace = try Synthetic.hyperspace()
-    let tables = try Synthetic.tables(of: hyperspace, rows: [2, 6, 25][Int(seed % 3)], seed: seed)
+    let tables = try Synthetic.tables(of: hyperspace, rows: [2, 6, 16][Int(seed % 3)], seed: seed)
     let latencies = [[4.0], [6.5], [5, 9], [3.2, 6, 30]][Int(seed % 4)]
     let parameters = [
       QTParameters(), QTParameters(fraction: 0.4, exponent: 0), QTParameters(fraction: 0.3, exponent: 0.5),
@@ -31,7 +31,7 @@ import Testing
   @Test func `most spaces are excluded where spaces differ`() throws {
     let hyperspace = try #require(Hyperspace.builtIn("mini32"))
     var generator = SeededGenerator(seed: 4)
-    let tables = try Synthetic.tables(of: hyperspace, rows: 40, seed: 4)
+    let tables = try Synthetic.tables(of: hyperspace, rows: 7, seed: 4)
     let scorer = try QTScorer(tables: tables, constraints: [.init(milliseconds: 7)])
     let outcome = try Optimum(scorer).run(top: 3)
     #expect(outcome.candidates == hyperspace.spaceCount)
