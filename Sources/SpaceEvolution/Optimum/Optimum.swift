@@ -119,9 +119,9 @@ public struct Optimum: Sendable {
       let keys = leaders.prefix(3).map { rows.indices(of: $0.space) }
       // Where no space is known that keeps the constraint, one is as good as another.
       let examples = keys.isEmpty ? [rows.indices(of: scorer.tables.hyperspace.space(at: 0))] : Array(keys)
-      let majorants = bounded.majorants(for: examples, mass: scorer.parameters.tailFraction, rows: rows)
+      let tilts = bounded.tilts(for: examples, mass: scorer.parameters.tailFraction, rows: rows)
       return PairBounds(
-        tail: majorants.tail, share: majorants.share, constraint: bounded,
+        tail: tilts.tail, share: tilts.share, constraint: bounded,
         reference: leaders.first?.constraints[index].tailLoss ?? 0, parameters: scorer.parameters, halves: halves,
         rows: rows, threads: threads)
     }

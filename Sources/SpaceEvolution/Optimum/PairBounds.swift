@@ -1,9 +1,8 @@
 /// Upper bounds on the scores of pairs of half spaces, for one constraint.
 ///
-/// **Why they are sound in floating point.** All terms of the transform of one tilt are positive, so its relative error is at
-/// most that of one term plus one rounding an addition: a few dozen units of 6e-8 in single precision, products of moments
-/// in double precision included. Where tilts are combined with coefficients of both signs, that share of every summand's
-/// magnitude is added. `safety`, one part in 10^5, is more; numbers too small for single precision are made up for by
+/// **Why they are sound in floating point.** All terms of a sum `S` are positive, so its relative error is at most that of
+/// one term plus one rounding an addition: a few dozen units of 6e-8 in single precision, products of moments in double
+/// precision included. `safety`, one part in 10^5, is more; numbers too small for single precision are made up for by
 /// `floor` (see `HalfTransforms`). What follows, a logarithm and a division, errs by parts in 10^7 and is widened by as
 /// much again. A score is compared with `QTScorer`'s, which may be off by 1e-4 of its value, so a space is excluded only if
 /// its bound is that much below (`Optimum.tolerance`).
@@ -12,33 +11,8 @@ struct PairBounds: Sendable {
   static let floor = 1e-30
 
   private struct Bound: Sendable {
-    let loss: Double
-    let transforms: [HalfTransforms]
-    /// What each transform's sum is multiplied with, once the logarithm is added to the result.
-    let factors: [Double]
-    let logarithm: Double
-
-    init(_ majorant: Majorant, _ constraint: BoundedConstraint, halves: HalfSpaces, rows: RowStore) {
-      loss = majorant.loss
-      let terms = majorant.terms
-      let transforms = terms.map { HalfTransforms($0.tilt, constraint, halves: halves, rows: rows) }
-      let logarithm = transforms.map(\.logarithm).max()!
-      factors = zip(terms, transforms).map { $0.coefficient * exponential($1.logarithm - logarithm) }
-      self.transforms = transforms
-      self.logarithm = logarithm
-    }
-
-    /// An upper bound of `ln S`.
-    func logarithmOfTransform(_ first: Int, _ second: Int) -> Double {
-      var sum = 0.0
-      var magnitude = 0.0
-      for (transform, factor) in zip(transforms, factors) {
-        let value = transform.sum(first, second) * factor
-        sum += value
-        magnitude += value.magnitude + factor.magnitude * PairBounds.floor
-      }
-      return naturalLogarithm(max(sum, 0) + magnitude * (PairBounds.safety - 1) + PairBounds.floor) + logarithm
-    }
+    var tilt: Tilt
+    var transforms: HalfTransforms
   }
 
   private let tail: [Bound]
@@ -52,10 +26,12 @@ struct PairBounds: Sendable {
 
   /// - Parameter reference: A tail loss that good spaces have.
   init(
-    tail: [Majorant], share: [Majorant], constraint: BoundedConstraint, reference: Double, parameters: QTParameters,
+    tail: [Tilt], share: [Tilt], constraint: BoundedConstraint, reference: Double, parameters: QTParameters,
     halves: HalfSpaces, rows: RowStore, threads: Int
   ) {
-    let bounds = (tail + share).concurrentMap(threads: threads) { Bound($0, constraint, halves: halves, rows: rows) }
+    let bounds = (tail + share).concurrentMap(threads: threads) { tilt in
+      Bound(tilt: tilt, transforms: HalfTransforms(tilt, constraint, halves: halves, rows: rows))
+    }
     self.tail = Array(bounds.prefix(tail.count))
     self.share = Array(bounds.dropFirst(tail.count))
     self.parameters = parameters
@@ -75,7 +51,7 @@ struct PairBounds: Sendable {
         )
       }
     quick = QuickBound(
-      self.tail[0].loss, self.tail[0].transforms[0], parameters: parameters, smallMasses: smallMasses,
+      self.tail[0].tilt, self.tail[0].transforms, parameters: parameters, smallMasses: smallMasses,
       reference: reference)
   }
 
@@ -85,15 +61,15 @@ struct PairBounds: Sendable {
     let logarithmOfMass = naturalLogarithm(q)
     var tailLoss = smallestLoss
     // How much a smaller mass lowers the bound: by its logarithm over this.
-    var tilt = tail[0].loss
+    var tilt = tail[0].tilt.loss
     for bound in tail {
-      let value = (logarithmOfMass - bound.logarithmOfTransform(first, second)) / bound.loss
-      if value > tailLoss { (tailLoss, tilt) = (value, bound.loss) }
+      let value = (logarithmOfMass - bound.transforms.logarithmOfTransform(first, second)) / bound.tilt.loss
+      if value > tailLoss { (tailLoss, tilt) = (value, bound.tilt.loss) }
     }
     tailLoss *= 1 - 1e-7
     var logarithmOfShare = 0.0
     for bound in share {
-      logarithmOfShare = min(logarithmOfShare, bound.logarithmOfTransform(first, second))
+      logarithmOfShare = min(logarithmOfShare, bound.transforms.logarithmOfTransform(first, second))
     }
     let largestShare = exponential(logarithmOfShare) * 1.000001
 
@@ -117,14 +93,14 @@ struct PairBounds: Sendable {
 }
 
 extension HalfTransforms {
-  /// `S` of a pair, but for its factor.
-  func sum(_ first: Int, _ second: Int) -> Double {
+  /// An upper bound of `ln S`.
+  func logarithmOfTransform(_ first: Int, _ second: Int) -> Double {
     let blocks = self.second.count / terms
     var sum: Float = 0
     for term in 0..<terms {
       sum += self.first[first * terms + term] * self.second[term * blocks + second / 8][second % 8]
     }
-    return Double(sum)
+    return naturalLogarithm(Double(sum) * PairBounds.safety + PairBounds.floor) + logarithm
   }
 }
 
@@ -140,7 +116,7 @@ struct QuickBound: Sendable {
   private let validity: Float
 
   init(
-    _ a: Double, _ transforms: HalfTransforms, parameters: QTParameters,
+    _ tilt: Tilt, _ transforms: HalfTransforms, parameters: QTParameters,
     smallMasses: [(logarithm: Double, penalty: Double, mass: Double)], reference: Double
   ) {
     self.transforms = transforms
@@ -149,10 +125,10 @@ struct QuickBound: Sendable {
     // at most 1 / (L - correction) for L from nine tenths of the reference up.
     let validity = 0.9 * reference
     let correction = smallMasses.reduce(0.0) { most, step in
-      max(most, step.penalty * (q - step.logarithm) / a - (step.penalty - 1) * validity)
+      max(most, step.penalty * (q - step.logarithm) / tilt.loss - (step.penalty - 1) * validity)
     }
-    let slope = naturalLogarithm(2) / a
-    let offset = (q - transforms.logarithm) / a - correction
+    let slope = naturalLogarithm(2) / tilt.loss
+    let offset = (q - transforms.logarithm) / tilt.loss - correction
     self.slope = Float(slope)
     self.validity = Float(validity - correction)
     // Rounding of both numbers and of what is computed from them.

@@ -15,52 +15,6 @@ struct Tilt: Hashable, Sendable {
   var latency: Double
 }
 
-/// Several tilts in place of one, for a tighter bound: instead of `exp(b u)` with `u = T - latency`,
-///
-///     exp(b u) ((exp(d u) - r) (exp(d u) - s) / ((1 - r) (1 - s)))^2
-///
-/// which also is at least 1 where `u >= 0`, both factors being so, and at least 0 elsewhere, for `b >= 0`, `d >= 0` and `r`
-/// and `s` in `0 ..< 1`. Multiplied out it is a sum of five exponentials, of which two have negative coefficients.
-struct Majorant: Hashable, Sendable {
-  /// `a`; 0 for the share.
-  var loss: Double
-  var latency: Double
-  var step: Double
-  var roots: [Double]
-
-  /// A single exponential.
-  init(_ tilt: Tilt) {
-    loss = tilt.loss
-    latency = tilt.latency
-    step = 0
-    roots = []
-  }
-
-  init(loss: Double, latency: Double, step: Double, roots: [Double]) {
-    self.loss = loss
-    self.latency = latency
-    self.step = step
-    self.roots = roots
-  }
-
-  /// The exponentials and what they are multiplied with.
-  var terms: [(tilt: Tilt, coefficient: Double)] {
-    var coefficients = [1.0]
-    for root in roots {
-      for _ in 0..<2 {
-        // Times (z - root) / (1 - root).
-        var next = [Double](repeating: 0, count: coefficients.count + 1)
-        for (power, coefficient) in coefficients.enumerated() {
-          next[power + 1] += coefficient / (1 - root)
-          next[power] -= coefficient * root / (1 - root)
-        }
-        coefficients = next
-      }
-    }
-    return coefficients.enumerated().map { (Tilt(loss: loss, latency: latency + Double($0) * step), $1) }
-  }
-}
-
 /// A latency constraint as the bounds see it.
 struct BoundedConstraint: Sendable {
   /// By resolution; `nil` where no subnet of any space keeps the constraint. A little above what counts as under it, so that
@@ -121,8 +75,8 @@ extension BoundedConstraint {
     return largest + naturalLogarithm(logarithms.reduce(0) { $0 + exponential($1 - largest) })
   }
 
-  /// What bounds some spaces' tail losses, and shares, tightly. The first of each is a single exponential.
-  func majorants(for spaces: [[Int]], mass: Double, rows: RowStore) -> (tail: [Majorant], share: [Majorant]) {
+  /// The tilts that bound some spaces' tail losses, and shares, most tightly: around the best ones of each space.
+  func tilts(for spaces: [[Int]], mass: Double, rows: RowStore) -> (tail: [Tilt], share: [Tilt]) {
     let best = spaces.map { keys in
       (
         tail: search(keys, rows: rows) { tilt, logarithm in (naturalLogarithm(mass) - logarithm) / tilt.loss },
@@ -130,53 +84,15 @@ extension BoundedConstraint {
       )
     }
     let middle = best[0].tail
-    var tail = [Majorant(middle)]
+    var tail = [middle]
     for a in [1, 0.75, 1.35] {
       for b in [1, 0.7, 1.4] where (a, b) != (1, 1) {
-        tail.append(Majorant(Tilt(loss: middle.loss * a, latency: middle.latency * b)))
+        tail.append(Tilt(loss: middle.loss * a, latency: middle.latency * b))
       }
     }
-    let share = [1, 0.5, 0.7, 1.4].map { Majorant(Tilt(loss: 0, latency: best[0].share.latency * $0)) }
-    return (
-      tail + best.dropFirst().map { Majorant($0.tail) } + [sharpened(middle, keys: spaces[0], rows: rows)],
-      share + best.dropFirst().map { Majorant($0.share) } + [sharpened(best[0].share, keys: spaces[0], rows: rows)]
-    )
-  }
-
-  /// The five exponentials that bound a space's `S` most tightly, at the same `a` as one.
-  private func sharpened(_ tilt: Tilt, keys: [Int], rows: RowStore) -> Majorant {
-    var best = Majorant(loss: tilt.loss, latency: 0.6 * tilt.latency, step: 0.3 * tilt.latency, roots: [0.2, 0.6])
-    func value(_ majorant: Majorant) -> Double {
-      guard majorant.roots.allSatisfy({ (0...0.97).contains($0) }) else { return .infinity }
-      return logarithm(of: majorant, keys: keys, rows: rows)
-    }
-    var least = value(best)
-    for step in [1.5, 1.2, 1.08] {
-      var improved = true
-      var rounds = 0
-      while improved, rounds < 10 {
-        improved = false
-        rounds += 1
-        var others: [Majorant] = []
-        for factor in [step, 1 / step] {
-          var (a, b, c, d) = (best, best, best, best)
-          a.latency *= factor
-          b.step *= factor
-          c.roots[0] = 1 - (1 - c.roots[0]) * factor
-          d.roots[1] = 1 - (1 - d.roots[1]) * factor
-          others += [a, b, c, d]
-        }
-        for other in others where value(other) < least { (best, least, improved) = (other, value(other), true) }
-      }
-    }
-    return best
-  }
-
-  private func logarithm(of majorant: Majorant, keys: [Int], rows: RowStore) -> Double {
-    let terms = majorant.terms.map { (logarithmOfTransform($0.tilt, keys: keys, rows: rows), $0.coefficient) }
-    let largest = terms.map(\.0).max()!
-    let sum = terms.reduce(0) { $0 + $1.1 * exponential($1.0 - largest) }
-    return sum > 0 ? largest + naturalLogarithm(sum) : .infinity
+    tail += best.dropFirst().map(\.tail)
+    let share = [1, 0.5, 0.7, 1.4].map { Tilt(loss: 0, latency: best[0].share.latency * $0) }
+    return (tail, share + best.dropFirst().map(\.share))
   }
 
   /// A pattern search: the quantity has one maximum.
