@@ -155,9 +155,10 @@ public struct QTScorer: Sendable {
     }
   }
 
-  /// Sums a half may have to be enumerated at once, and at all where spectra do not do.
+  /// Sums a half may have to be enumerated at once, before spectra are refined, and at all.
   private static let smallHalf = 64
-  private static let largestHalf = 120_000
+  private static let middleHalf = 120_000
+  private static let largestHalf = 1_000_000
 
   private func shareAndTail(
     _ space: SearchSpace, constraint: Int, isRefined: Bool = false
@@ -174,9 +175,10 @@ public struct QTScorer: Sendable {
       let figures = plan.shareAndTail(keys, rows: rows, tailFraction: parameters.tailFraction, frequencies)
       if let figures, figures.isAccurate { return (figures, .spectra(refinements: refinement)) }
       // What was prepared does not do. Enumerating is exact; where that is too much, more frequencies are next.
-      if split.largest <= QTScorer.largestHalf { return enumerated() }
+      if split.largest <= QTScorer.middleHalf { return enumerated() }
       frequencies = figures == nil ? frequencies.widened : frequencies.doubled
     }
+    if split.largest <= QTScorer.largestHalf { return enumerated() }
     let limits = tables.resolutions.map { constraints[constraint].milliseconds - (fixedLatencies[$0] ?? 0) }
     let lattice = LatticeScore(keys: keys, rows: rows, limits: limits, tailFraction: parameters.tailFraction)
     return (lattice.shareAndTail(), .lattice)

@@ -42,7 +42,7 @@ struct SpectralScore {
   /// - Parameter tailFraction: `q`: the mean loss is that of the best mass `min(q, p)`.
   /// - Returns: `nil` where the tail reaches beyond the loss period, so that it cannot be told at these frequencies.
   func shareAndTail(tailFraction: Double) -> ShareAndTail? {
-    let (share, shareLoss, shareError) = shareAndMean()
+    let (share, shareLoss, shareError, shareLossError) = shareAndMean()
     let base = stages.reduce(0) { $0 + $1.smallestLoss }
     // Below this the Fourier sum is noise.
     guard share > 1e-8 else { return ShareAndTail(share: 0, tailLoss: 0, shareError: shareError, tailError: 0) }
@@ -51,7 +51,7 @@ struct SpectralScore {
       let mean = max(0, shareLoss / share)
       return ShareAndTail(
         share: share, tailLoss: base + mean, shareError: shareError,
-        tailError: shareError / share * frequencies.lossPeriod)
+        tailError: (shareLossError + shareError * mean) / share)
     }
     let contraction = contractLatency()
     let upper = 0.97 * frequencies.lossPeriod
@@ -64,14 +64,15 @@ struct SpectralScore {
       tailError: (contraction.hingeError(at: point) + shareError * (point - value)) / mass)
   }
 
-  /// `p`, `E loss 1(feasible)` and the error of the former.
+  /// `p`, `E loss 1(feasible)` and the errors of both.
   ///
   /// The error is what the last part contributes, and its imaginary part, which tells of a step of the distribution right at
   /// the limit: there the real part is blind, being zero by symmetry.
-  private func shareAndMean() -> (share: Double, shareLoss: Double, error: Double) {
+  private func shareAndMean() -> (share: Double, shareLoss: Double, shareError: Double, shareLossError: Double) {
     var share = 0.0
     var shareLoss = 0.0
     var lastPart = Complex.zero
+    var lastPartOfLoss = Complex.zero
     for (resolution, limit) in limits.enumerated() where mixture[resolution] > 0 {
       let weight = mixture[resolution]
       switch limit {
@@ -107,10 +108,16 @@ struct SpectralScore {
           share += product.re.sum() * weight
           shareLoss += derivative.re.sum() * weight
           lastPart = lastPart + (product * kernel.lastPartOfShare[index]).sum * weight
+          lastPartOfLoss = lastPartOfLoss + (derivative * kernel.lastPartOfShare[index]).sum * weight
         }
       }
     }
-    return (min(1, max(0, share)), shareLoss, abs(lastPart.re) + 8 * abs(lastPart.im) + Frequencies.images)
+    func error(_ part: Complex, _ scale: Double) -> Double {
+      abs(part.re) + 8 * abs(part.im) + Frequencies.images * scale
+    }
+    return (
+      min(1, max(0, share)), shareLoss, error(lastPart, 1), error(lastPartOfLoss, frequencies.lossPeriod)
+    )
   }
 
   /// The sum over latency frequencies and resolutions, which leaves one complex number a loss frequency.
