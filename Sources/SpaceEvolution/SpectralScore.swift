@@ -74,36 +74,28 @@ struct SpectralScore {
     var lastPart = Complex.zero
     var lastPartOfLoss = Complex.zero
     for (resolution, limit) in limits.enumerated() where mixture[resolution] > 0 {
+      if case .excludesAll = limit { continue }
       let weight = mixture[resolution]
+      let spectra = spectra(resolution)
       switch limit {
-      case .excludesAll: continue
+      case .excludesAll: break
       case .excludesNone:
-        let (mass, loss) = chain(resolution, from: (1.0, 0.0)) { value, spectrum in
-          (value.0 * spectrum.mass, value.1 * spectrum.mass + value.0 * spectrum.meanLoss)
-        } sum: {
-          ($0.0 + $1.0, $0.1 + $1.1)
+        var (mass, loss) = (1.0, 0.0)
+        for spectrum in spectra {
+          loss = loss * spectrum.mass + mass * spectrum.meanLoss
+          mass *= spectrum.mass
         }
         share += mass * weight
         shareLoss += loss * weight
       case .between(let kernel):
-        let only = onlySpectra(resolution)
         for index in kernel.share.indices {
           // The product, and its derivative by the product rule.
           var product = kernel.share[index]
           var derivative = Complex8.zero
-          if let only {
-            for spectrum in only {
-              let value = spectrum.share[index]
-              derivative = derivative * value + product * spectrum.shareLoss[index]
-              product = product * value
-            }
-          } else {
-            (product, derivative) = chain(resolution, from: (product, derivative)) { value, spectrum in
-              let factor = spectrum.share[index]
-              return (value.0 * factor, value.1 * factor + value.0 * spectrum.shareLoss[index])
-            } sum: {
-              ($0.0 + $1.0, $0.1 + $1.1)
-            }
+          for spectrum in spectra {
+            let value = spectrum.share[index]
+            derivative = derivative * value + product * spectrum.shareLoss[index]
+            product = product * value
           }
           share += product.re.sum() * weight
           shareLoss += derivative.re.sum() * weight
@@ -125,35 +117,24 @@ struct SpectralScore {
     var transform = LossTransform(frequencies: frequencies)
     let vectors = frequencies.latencyCount / 8
     for (resolution, limit) in limits.enumerated() where mixture[resolution] > 0 {
+      if case .excludesAll = limit { continue }
       let weight = mixture[resolution]
+      let spectra = spectra(resolution)
       switch limit {
-      case .excludesAll: continue
+      case .excludesAll: break
       case .excludesNone:
         for index in 0..<frequencies.lossCount {
-          let product = chain(resolution, from: Complex(1, 0)) {
-            $0 * $1.unlimited[index]
-          } sum: {
-            $0 + $1
-          }
+          let product = spectra.dropFirst().reduce(spectra[0].unlimited[index]) { $0 * $1.unlimited[index] }
           transform.add(product * weight, lastPart: .zero, at: index)
         }
       case .between(let kernel):
-        let only = onlySpectra(resolution)
         for index in 0..<frequencies.lossCount {
           var all = Complex8.zero
           var lastPart = Complex8.zero
           for vector in 0..<vectors {
             let place = index * vectors + vector
             var product = kernel.joint[vector]
-            if let only {
-              for spectrum in only { product = product * spectrum.joint[place] }
-            } else {
-              product = chain(resolution, from: product) {
-                $0 * $1.joint[place]
-              } sum: {
-                $0 + $1
-              }
-            }
+            for spectrum in spectra { product = product * spectrum.joint[place] }
             all = all + product
             lastPart = lastPart + product * kernel.lastPartOfJoint[vector]
           }
@@ -164,29 +145,36 @@ struct SpectralScore {
     return transform
   }
 
-  /// One spectrum a stage where any row follows any; then what is wanted is a plain product.
-  private func onlySpectra(_ resolution: Int) -> [Spectrum]? {
-    guard stateCounts.allSatisfy({ $0 == 1 }) else { return nil }
-    return stages.map { $0.transitions[resolution][0].spectrum }
-  }
-
-  /// The sum of the products over all ways through the states.
-  @inline(__always)
-  private func chain<Value>(
-    _ resolution: Int, from start: Value, _ multiply: (Value, Spectrum) -> Value, sum: (Value, Value) -> Value
-  ) -> Value {
-    var values: [Value?] = [start]
+  /// What the product over is to be taken at a resolution: one spectrum a stage where any row follows any; else one in all,
+  /// which is the sum of the products over all ways through the states.
+  private func spectra(_ resolution: Int) -> [Spectrum] {
+    if stateCounts.allSatisfy({ $0 == 1 }) { return stages.map { $0.transitions[resolution][0].spectrum } }
+    var ways: [Spectrum?] = []
     for (index, stage) in stages.enumerated() {
-      var next = [Value?](repeating: nil, count: stateCounts[index + 1])
+      var next = [Spectrum?](repeating: nil, count: stateCounts[index + 1])
       for transition in stage.transitions[resolution] {
-        guard let value = values[transition.from] else { continue }
-        let product = multiply(value, transition.spectrum)
-        next[transition.to] = next[transition.to].map { sum($0, product) } ?? product
+        if index == 0 {
+          next[transition.to] = transition.spectrum
+        } else if let way = ways[transition.from] {
+          next[transition.to, default: .zero(like: way)].add(way, times: transition.spectrum)
+        }
       }
-      values = next
+      ways = next
     }
     // The mixture is positive, so there is a way through.
-    return values[0]!
+    return [ways[0]!]
+  }
+}
+
+extension [Spectrum?] {
+  fileprivate subscript(index: Int, default initial: @autoclosure () -> Spectrum) -> Spectrum {
+    get { self[index] ?? initial() }
+    _modify {
+      var value = self[index] ?? initial()
+      self[index] = nil
+      yield &value
+      self[index] = value
+    }
   }
 }
 

@@ -89,9 +89,32 @@ struct Spectrum: Sendable {
   /// `E loss exp(-b latency)`.
   private(set) var shareLoss: [Complex8]
   /// `E 1`: what the rows weigh.
-  let mass: Double
+  private(set) var mass: Double
   /// `E loss`.
-  let meanLoss: Double
+  private(set) var meanLoss: Double
+
+  /// No rows at all, at the frequencies of another spectrum.
+  static func zero(like other: Spectrum) -> Spectrum {
+    var result = other
+    result.joint = [Complex8](repeating: .zero, count: other.joint.count)
+    result.unlimited = [Complex](repeating: .zero, count: other.unlimited.count)
+    result.share = [Complex8](repeating: .zero, count: other.share.count)
+    result.shareLoss = result.share
+    (result.mass, result.meanLoss) = (0, 0)
+    return result
+  }
+
+  /// Adds the transform of the sums of two independent draws.
+  mutating func add(_ a: Spectrum, times b: Spectrum) {
+    for index in joint.indices { joint[index] = joint[index] + a.joint[index] * b.joint[index] }
+    for index in unlimited.indices { unlimited[index] = unlimited[index] + a.unlimited[index] * b.unlimited[index] }
+    for index in share.indices {
+      share[index] = share[index] + a.share[index] * b.share[index]
+      shareLoss[index] = shareLoss[index] + a.shareLoss[index] * b.share[index] + a.share[index] * b.shareLoss[index]
+    }
+    mass += a.mass * b.mass
+    meanLoss += a.meanLoss * b.mass + a.mass * b.meanLoss
+  }
 
   var bytes: Int { 128 * (joint.count + share.count + shareLoss.count) + 16 * unlimited.count }
 
