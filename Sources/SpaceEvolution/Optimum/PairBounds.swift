@@ -130,7 +130,7 @@ struct QuickBound: Sendable {
     let slope = naturalLogarithm(2) / tilt.loss
     let offset = (q - transforms.logarithm) / tilt.loss - correction
     self.slope = Float(slope)
-    self.validity = Float(validity - correction)
+    self.validity = max(Float(validity - correction), 1e-9)
     // Rounding of both numbers and of what is computed from them.
     self.offset = Float(offset - 2e-6 * (offset.magnitude + 128 * slope))
   }
