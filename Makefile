@@ -32,9 +32,10 @@ test: setup lint ## Check the format, build everything and run all tests
 	swift build -c release --build-tests
 	. scripts/engine-environment.sh && swift test -c release $(SWIFT_TEST_FLAGS) --skip-build
 
-bench: build ## Run the benchmarks
-	@test -x Benchmarks/run || { echo "make bench: this checkout has no Benchmarks/run" >&2; exit 1; }
-	. scripts/engine-environment.sh && Benchmarks/run
+bench: ## Time scores, evolution and optimum; TABLES=FOLDER names the published onnxw tables
+	SPACEEVO_PURE=1 swift build -c release --scratch-path .build-pure --product spaceevo-benchmarks
+	.build-pure/release/spaceevo-benchmarks $(TABLES)
 
 clean: ## Remove what was built; `rm -rf .deps` removes what was fetched
 	swift package clean
+	rm -rf .build-pure

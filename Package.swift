@@ -87,6 +87,8 @@ if !pureOnly {
         "Pipeline", "SearchSpaces", "NetworkGraphs", "Quantization", "DeviceLatency", "SpaceEvolution", "Reports",
         "Datasets", "RunFolders", "ONNXExport", "InferenceRuntimes", "TorchTraining", argumentParser,
       ], swiftSettings: common),
+    // Runs the built program.
+    .testTarget(name: "CommandTests", dependencies: ["spaceevo"], swiftSettings: common),
     .testTarget(name: "DatasetsTests", dependencies: ["Datasets", "SearchSpaces"], swiftSettings: common),
     .testTarget(name: "RunFoldersTests", dependencies: ["RunFolders"], swiftSettings: common),
     .testTarget(

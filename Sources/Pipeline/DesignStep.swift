@@ -44,12 +44,44 @@ struct DesignStep {
     }
     try log.append(contentsOf: pending)
 
+    let proof = try provenBest(scorer, evolved: outcome.top[0])
     let design = DesignRecord(
-      constraintsMilliseconds: constraints, fixedMilliseconds: fixed, best: outcome.top, evaluated: outcome.evaluated,
-      candidates: hyperspace.spaceCount)
+      constraintsMilliseconds: constraints, fixedMilliseconds: fixed, best: proof?.top ?? outcome.top,
+      evaluated: outcome.evaluated, candidates: hyperspace.spaceCount, proof: proof?.record)
     let designs = try context.folder.records("design", of: DesignRecord.self)
     try designs.append(design)
     return design
+  }
+
+  /// More spaces than this that the bounds leave are not scored: the evolution's result stands without a proof.
+  private static let provable = 20_000
+
+  /// The best of all spaces, where bounds exclude enough of them; `nil` where they do not.
+  ///
+  /// Whether they do depends on the tables only, so that a run designs the same space on any machine.
+  private func provenBest(_ scorer: QTScorer, evolved: QTScore) throws -> (top: [QTScore], record: DesignProof)? {
+    struct TooMany: Error {}
+    guard context.hyperspace.spaceCount <= 200_000_000 else { return nil }
+    let progress = context.display.begin(
+      "Prove the best search space", unit: "spaces", total: context.hyperspace.spaceCount)
+    defer { progress.finish() }
+    var done = 0
+    do {
+      let outcome = try Optimum(scorer).run(top: 10, threads: context.configuration.jobs) { phase, part, total in
+        try Interruption.check()
+        if phase == .scoring, total > DesignStep.provable { throw TooMany() }
+        guard phase == .bounding else { return }
+        progress.advance(by: part - done)
+        done = part
+      }
+      guard let best = outcome.top.first else { return nil }
+      let record = DesignProof(
+        evolved: evolved, isEvolvedBest: evolved.space == best.space, excludedByTailLoss: outcome.excludedByTailLoss,
+        excludedByShare: outcome.excludedByShare, scored: outcome.scored, bestExcludedBound: outcome.bestExcludedBound)
+      return (outcome.top, record)
+    } catch is TooMany {
+      return nil
+    }
   }
 
   /// Stem and head of a network, mean over the widths that the last stage can hand over.

@@ -79,6 +79,19 @@ public struct DesignRecord: Codable, Hashable, Sendable {
   public var evaluated: Int
   /// How many there are.
   public var candidates: Int
+  /// That `best` are the best of all candidates; absent where bounds could not show it.
+  public var proof: DesignProof?
+}
+
+/// How all candidate spaces were excluded or scored.
+public struct DesignProof: Codable, Hashable, Sendable {
+  /// The best space that the evolution had found.
+  public var evolved: QTScore
+  public var isEvolvedBest: Bool
+  public var excludedByTailLoss: Int
+  public var excludedByShare: Int
+  public var scored: Int
+  public var bestExcludedBound: Double?
 }
 
 /// One whole network, predicted and measured.

@@ -18,6 +18,8 @@ struct RunReport {
   let design: DesignRecord?
   let networks: [NetworkLatencyRecord]
   let steps: [StepRecord]
+  /// Where the run's stage tables are.
+  private let tables: URL
 
   /// Reads the records of a run folder.
   ///
@@ -28,6 +30,7 @@ struct RunReport {
     func all<Record: Codable & Sendable>(_ name: String) throws -> [Record] {
       try RecordLog<Record>.all(paths.recordFile(name))
     }
+    tables = paths.tables
     self.manifest = manifest
     self.configuration = configuration
     self.hyperspace = hyperspace
@@ -110,6 +113,7 @@ struct RunReport {
 
   private var spaceSection: ReportPage.Section {
     guard let design, let first = design.best.first else { return .init("The search space", []) }
+    let figures = SpaceFigures(hyperspace)
     let constraints = design.constraintsMilliseconds.map { NumberText.significant($0) }.joined(separator: ", ")
     let candidates = NumberText.count(design.candidates)
     let evaluated = NumberText.count(design.evaluated)
@@ -119,29 +123,34 @@ struct RunReport {
       """
     var blocks: [ReportPage.Block] = [
       .paragraph(text),
-      .figure(
-        stageDiagram(design),
-        caption: "The best spaces, stage by stage: block type and the window of widths (channels) that stays elastic."),
+      figures.bestSpaces(design.best),
     ]
-    if spaces.count > 1 { blocks.append(evolutionFigure) }
+    if let proof = design.proof { blocks.insert(.paragraph(words(of: proof, best: first)), at: 1) }
+    if spaces.count > 1 { blocks.append(figures.evolution(spaces)) }
+    if let scorer = designScorer(design) { blocks += figures.subnets(of: first.space, scorer: scorer) }
     if !self.blocks.isEmpty { blocks.append(.details("Losses of the distilled stages", [.table(lossTable)])) }
     return .init("The search space", blocks)
   }
 
-  private var evolutionFigure: ReportPage.Block {
-    var points: [XYChart.Point] = []
-    var leader: [XYChart.Point] = []
-    // More points than can be told apart make a page heavy.
-    let step = spaces.count / 1_500 + 1
-    for (index, record) in spaces.enumerated() {
-      let point = XYChart.Point(x: Double(index + 1), y: record.score.score)
-      if index % step == 0 { points.append(point) }
-      if record.score.score > leader.last?.y ?? -.infinity { leader.append(point) }
-    }
-    let chart = XYChart(
-      "Aging evolution", x: Axis("Spaces scored"), y: Axis("Q-T score"),
-      series: [.init("Scored", style: .points, points: points), .init("Best so far", style: .front, points: leader)])
-    return .figure(chart, caption: "Q-T score of the spaces that were scored, in order.")
+  private func words(of proof: DesignProof, best: QTScore) -> String {
+    let gap = 100 * (1 - proof.evolved.score / best.score)
+    let evolved =
+      proof.isEvolvedBest
+      ? "The evolution had found it."
+      : "The evolution had ended at `\(proof.evolved.space.encoding)`, \(NumberText.significant(gap)) % below it."
+    return """
+      That it is the best of all candidates is proven: bounds exclude \
+      \(NumberText.count(proof.excludedByTailLoss + proof.excludedByShare)) of them, and the other \
+      \(NumberText.count(proof.scored)) were scored. \(evolved)
+      """
+  }
+
+  /// The scorer of the design, from the run's tables; `nil` where they are no longer there.
+  private func designScorer(_ design: DesignRecord) -> QTScorer? {
+    guard let tables = try? StageTables(folder: tables, hyperspace: hyperspace) else { return nil }
+    let fixed = Dictionary(uniqueKeysWithValues: tables.resolutions.map { ($0, design.fixedMilliseconds) })
+    return try? QTScorer(
+      tables: tables, constraints: design.constraintsMilliseconds.map(LatencyConstraint.init), fixedLatency: fixed)
   }
 
   private var lossTable: Table {
@@ -158,20 +167,6 @@ struct RunReport {
       caption: "Noise-to-signal ratio of each stage's largest sub-stage against the teacher, as integers (as floats "
         + "before that).",
       columns: [Column("Block type")] + stages.map { .number($0) }, rows: rows)
-  }
-
-  private func stageDiagram(_ design: DesignRecord) -> StageDiagram {
-    let stages = hyperspace.searchedStages
-    return StageDiagram(
-      "The best spaces", stages: stages.map { .init($0.name, widths: $0.widths) },
-      blockTypes: hyperspace.blockTypes.enumerated().map { .init(key: "\($0)", name: $1.name) },
-      spaces: design.best.prefix(10).map { record in
-        .init(
-          record.space.encoding, figure: NumberText.fixed(record.score, decimals: 4),
-          choices: zip(zip(record.space.blockTypes, record.space.windows), stages).map { choice, stage in
-            .init(blockType: choice.0, window: choice.1..<choice.1 + stage.windowSize)
-          })
-      }, figureHeading: "Q-T score")
   }
 
   private var searchSection: ReportPage.Section {

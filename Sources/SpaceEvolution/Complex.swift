@@ -59,6 +59,8 @@ struct Complex8: Sendable {
     Complex8(re: a.re * b.re - a.im * b.im, im: a.re * b.im + a.im * b.re)
   }
   @inline(__always)
+  static func * (a: Complex8, b: SIMD8<Double>) -> Complex8 { Complex8(re: a.re * b, im: a.im * b) }
+  @inline(__always)
   static func * (a: Complex8, b: Double) -> Complex8 { Complex8(re: a.re * b, im: a.im * b) }
   /// The lanes in opposite order.
   var reversed: Complex8 {

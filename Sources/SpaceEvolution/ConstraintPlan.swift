@@ -1,18 +1,20 @@
 internal import SearchSpaces
+internal import Synchronization
 
 /// What is prepared once for a latency constraint: frequencies and the spectra of all tables.
 struct ConstraintPlan: Sendable {
   /// How often the frequencies may be refined for one space, beyond what was prepared.
-  static let refinements = 3
+  static let refinements = 2
 
   let frequencies: Frequencies
   private let geometry: Geometry
-  private let spectra: [StageSpectra]
+  private let spectra: SpectraCache
   private let kernels: [LatencyKernel?]
 
   /// Where the constraint stands against the tables' latencies.
   private struct Geometry {
-    /// By resolution: the constraint less the fixed latency.
+    /// By resolution: the constraint less the fixed latency. Where latencies are multiples of 1e-4 ms, as published ones
+    /// are, the middle between the last sum that keeps the constraint and the first that does not.
     let bounds: [Double]
     /// By resolution: how far that is above the fastest subnet of all spaces, and no more than the slowest is.
     let limits: [Double]
@@ -20,7 +22,8 @@ struct ConstraintPlan: Sendable {
     let origins: [[Double]]
 
     init(milliseconds: Double, rows: RowStore, fixedLatencies: [Double]) {
-      bounds = fixedLatencies.map { milliseconds - $0 }
+      let bounds = fixedLatencies.map { rows.betweenSums(milliseconds - $0) }
+      self.bounds = bounds
       origins = rows.smallestLatencies
       limits = bounds.enumerated().map { r, bound in
         let range = (0..<rows.stageCount).reduce(0) {
@@ -39,8 +42,13 @@ struct ConstraintPlan: Sendable {
       let loss = rows.tables[table].smallestLoss
       return StageSpectra(
         smallestLoss: loss,
-        spectra: rows.tables[table].resolutions.enumerated().map { r, rows in
-          Spectrum(rows.shifted(loss: loss, latency: origins[stage][r]), frequencies, limit: limits[r])
+        transitions: rows.tables[table].transitions.enumerated().map { r, transitions in
+          transitions.map { transition in
+            StageSpectra.Transition(
+              from: transition.from, to: transition.to,
+              spectrum: Spectrum(
+                transition.rows.shifted(loss: loss, latency: origins[stage][r]), frequencies, limit: limits[r]))
+          }
         })
     }
   }
@@ -81,13 +89,21 @@ struct ConstraintPlan: Sendable {
     self.frequencies = chosen
     self.geometry = geometry
     kernels = geometry.kernels(chosen)
-    spectra = Array(rows.tables.indices).concurrentMap(threads: threads) { geometry.spectra($0, rows: rows, chosen) }
+    // One spectrum a table and resolution is little; one for every two widths is too much to hold for all tables.
+    let isSmall = rows.rule == .independent
+    spectra = SpectraCache(
+      prepared: isSmall
+        ? Array(rows.tables.indices).concurrentMap(threads: threads) { geometry.spectra($0, rows: rows, chosen) } : [])
   }
 
   /// Share and tail loss at some frequencies: those that were prepared, which is fast, or others.
   func shareAndTail(_ keys: [Int], rows: RowStore, tailFraction: Double, _ frequencies: Frequencies) -> ShareAndTail? {
     let isPrepared = frequencies == self.frequencies
-    let stages = keys.map { isPrepared ? spectra[$0] : geometry.spectra($0, rows: rows, frequencies) }
+    let stages = keys.map { key in
+      spectra.value(table: key, frequencies: isPrepared ? nil : frequencies) {
+        geometry.spectra(key, rows: rows, frequencies)
+      }
+    }
     return ConstraintPlan.spectralScore(keys, stages, geometry, rows, frequencies, kernels: isPrepared ? kernels : nil)
       .shareAndTail(tailFraction: tailFraction)
   }
@@ -99,11 +115,47 @@ struct ConstraintPlan: Sendable {
     let kernels = kernels ?? geometry.kernels(frequencies)
     let limits = geometry.bounds.indices.map { r -> LatencyLimit in
       let (smallest, largest) = rows.latencyRange(keys, resolution: r)
-      let bound = geometry.bounds[r] * (1 + 1e-10)
+      let bound = latencyLimit(geometry.bounds[r])
       guard smallest <= bound, let kernel = kernels[r] else { return .excludesAll }
       return largest <= bound ? .excludesNone : .between(kernel)
     }
-    return SpectralScore(frequencies: frequencies, stages: stages, limits: limits)
+    return SpectralScore(
+      frequencies: frequencies, stages: stages, limits: limits, mixture: rows.mixture(keys),
+      stateCounts: rows.stateCounts)
+  }
+}
+
+/// Spectra of tables: those that were prepared, and others as far as they fit.
+private final class SpectraCache: Sendable {
+  private struct Key: Hashable {
+    var table: Int
+    /// `nil` for those of the plan.
+    var frequencies: Frequencies?
+  }
+  private struct State {
+    var spectra: [Key: StageSpectra] = [:]
+    var bytes = 0
+  }
+  private static let capacity = 400 << 20
+  private let prepared: [StageSpectra]
+  private let state = Mutex(State())
+
+  init(prepared: [StageSpectra]) { self.prepared = prepared }
+
+  func value(table: Int, frequencies: Frequencies?, make: () -> StageSpectra) -> StageSpectra {
+    if frequencies == nil, !prepared.isEmpty { return prepared[table] }
+    let key = Key(table: table, frequencies: frequencies)
+    if let value = state.withLock({ $0.spectra[key] }) { return value }
+    let value = make()
+    let bytes = value.bytes
+    state.withLock { state in
+      while state.bytes + bytes > SpectraCache.capacity, let victim = state.spectra.first {
+        state.spectra[victim.key] = nil
+        state.bytes -= victim.value.bytes
+      }
+      if state.spectra.updateValue(value, forKey: key) == nil { state.bytes += bytes }
+    }
+    return value
   }
 }
 

@@ -7,49 +7,79 @@ struct HalfSums: Sendable {
   let losses: [Double]
   let weights: [Double]
 
-  /// - Parameter stages: The rows of each stage; none at all is the one sum 0.
-  init(_ stages: [WeightedRows]) {
-    var sums: [(latency: Double, loss: Double, weight: Double)] = [(0, 0, 1)]
-    for rows in stages {
-      var next: [(latency: Double, loss: Double, weight: Double)] = []
-      next.reserveCapacity(sums.count * rows.losses.count)
-      for sum in sums {
-        for row in rows.losses.indices {
-          next.append(
-            (sum.latency + rows.latencies[row], sum.loss + rows.losses[row], sum.weight * rows.weights[row]))
+  private typealias Sum = (latency: Double, loss: Double, weight: Double)
+
+  /// The sums of some stages from a state at their beginning, one value a state at their end.
+  ///
+  /// - Parameter stages: The transitions of each stage; none at all is the one sum 0.
+  static func byEnd(_ stages: [[RowStore.Transition]], from start: Int) -> [Int: HalfSums] {
+    var sums: [Int: [Sum]] = [start: [(0, 0, 1)]]
+    for transitions in stages {
+      var next: [Int: [Sum]] = [:]
+      for transition in transitions {
+        guard let before = sums[transition.from] else { continue }
+        let rows = transition.rows
+        var longer = next.removeValue(forKey: transition.to) ?? []
+        longer.reserveCapacity(longer.count + before.count * rows.losses.count)
+        for sum in before {
+          for row in rows.losses.indices {
+            longer.append(
+              (sum.latency + rows.latencies[row], sum.loss + rows.losses[row], sum.weight * rows.weights[row]))
+          }
         }
+        next[transition.to] = longer
       }
       sums = next
     }
-    sums.sort { ($0.latency, $0.loss) < ($1.latency, $1.loss) }
+    return sums.mapValues { HalfSums($0) }
+  }
+
+  private init(_ unsorted: [Sum]) {
+    let sums = unsorted.sorted { ($0.latency, $0.loss) < ($1.latency, $1.loss) }
     latencies = sums.map(\.latency)
     losses = sums.map(\.loss)
     weights = sums.map(\.weight)
   }
 }
 
+/// The largest sum of latencies that counts as under a constraint: sums of decimals are not exact in binary, and
+/// `0.1 + 0.2` is to be under 0.3.
+func latencyLimit(_ milliseconds: Double) -> Double { milliseconds + milliseconds.magnitude * 1e-10 + 1e-12 }
+
 /// Share and tail loss by enumeration of both halves of a space: for tables of few rows, where the true distribution
 /// has steps that no smooth method resolves.
 ///
-/// Exact up to floating point: a sum of latencies counts as under the limit up to one part in 10^10 above it, so that
-/// `0.1 + 0.2` is under 0.3.
+/// Exact up to floating point.
 struct Enumeration {
-  /// Two halves a resolution, and the limit on the sum of their latencies.
-  var resolutions: [(first: HalfSums, second: HalfSums, limit: Double)]
+  struct Pair {
+    var first: HalfSums
+    var second: HalfSums
+    /// On the sum of their latencies.
+    var limit: Double
+    /// What the product of two sums' weights counts in the mixture.
+    var weight: Double
+  }
+
+  /// One or more a resolution: halves that meet in the same state.
+  var pairs: [Pair]
 
   func shareAndTail(tailFraction: Double) -> ShareAndTail {
-    let sweeps = resolutions.map { Sweep(first: $0.first, second: $0.second, limit: $0.limit * (1 + 1e-10) + 1e-12) }
-    let scale = 1 / Double(resolutions.count)
-    let share = sweeps.reduce(0) { $0 + $1.share } * scale
-    let feasible = sweeps.filter { $0.share > 0 }
+    let sweeps = pairs.map {
+      (sweep: Sweep(first: $0.first, second: $0.second, limit: latencyLimit($0.limit)), weight: $0.weight)
+    }
+    let share = sweeps.reduce(0) { $0 + $1.sweep.share * $1.weight }
+    let feasible = sweeps.filter { $0.sweep.share > 0 }
     guard share > 0 else { return ShareAndTail(share: 0, tailLoss: 0, shareError: 0, tailError: 0) }
-    let lowest = feasible.map(\.lowestLoss).min()!
-    let highest = feasible.map(\.highestLoss).max()!
+    let lowest = feasible.map(\.sweep.lowestLoss).min()!
+    let highest = feasible.map(\.sweep.highestLoss).max()!
     let span = max(highest - lowest, 1e-12)
     let mass = min(tailFraction, share * (1 - 1e-12))
     let tail = tailMean(mass: mass, in: (lowest - 1e-3 * span)...(highest + span), tolerance: 1e-9 * span) { x in
-      let parts = feasible.map { $0.curve(at: x) }
-      return (parts.reduce(0) { $0 + $1.hinge } * scale, parts.reduce(0) { $0 + $1.mass } * scale)
+      feasible.reduce(into: (hinge: 0.0, mass: 0.0)) { total, part in
+        let (hinge, mass) = part.sweep.curve(at: x)
+        total.hinge += hinge * part.weight
+        total.mass += mass * part.weight
+      }
     }
     return ShareAndTail(share: share, tailLoss: tail?.value ?? highest, shareError: 1e-12, tailError: 2e-9 * span)
   }

@@ -19,7 +19,9 @@ extension QTScorer {
   /// The paper's estimate: the share of some random subnets under each constraint, and the mean loss of the best of
   /// those (50 of 100,000).
   ///
-  /// Each subnet has a resolution, and then one row of each stage's table at that resolution, all drawn uniformly.
+  /// Each subnet has a resolution, and then one row of each stage's table at that resolution, all drawn uniformly; under
+  /// the width-consistent rule a later stage's row among those that may follow, and a draw that cannot be completed is
+  /// begun anew.
   ///
   /// Standard errors: of the share, that of a binomial; of the tail loss, that of the mean of `max(0, x - loss)` over
   /// feasible subnets, divided by the tail's mass, `x` being the largest loss of the tail; of the score, from both to
@@ -28,25 +30,11 @@ extension QTScorer {
   /// - Parameter samples: At least 1; the paper's 100,000 by default.
   public func monteCarloScore(_ space: SearchSpace, samples: Int = 100_000, seed: UInt64) -> MonteCarloScore {
     precondition(samples >= 1, "an estimate needs at least one sample")
-    let stages = tables.tables(of: space).map { table in
-      tables.resolutions.map { resolution in
-        table.rows.filter { $0.resolution == resolution }.map { (loss: $0.loss, latency: $0.latencyMilliseconds) }
-      }
-    }
-    let fixed = tables.resolutions.map { fixedLatencies[$0] ?? 0 }
-    var generator = SeededGenerator(seed: seed, stream: "monte-carlo")
     var feasible = [[Double]](repeating: [], count: constraints.count)
-    for _ in 0..<samples {
-      let resolution = generator.next(below: fixed.count)
-      var loss = 0.0
-      var latency = fixed[resolution]
-      for stage in stages {
-        let row = generator.choose(stage[resolution])
-        loss += row.loss
-        latency += row.latency
-      }
-      for (index, constraint) in constraints.enumerated() where latency <= constraint.milliseconds {
-        feasible[index].append(loss)
+    for subnet in sampledSubnets(of: space, count: samples, seed: seed) {
+      for (index, constraint) in constraints.enumerated()
+      where subnet.latencyMilliseconds <= latencyLimit(constraint.milliseconds) {
+        feasible[index].append(subnet.loss)
       }
     }
     let parts = zip(constraints, feasible).map { estimate($0, losses: $1, samples: samples) }

@@ -6,6 +6,21 @@ public struct LatencyConstraint: Hashable, Sendable, Codable {
   public init(milliseconds: Double) { self.milliseconds = milliseconds }
 }
 
+/// Which rows of the stages' tables make a subnet together.
+public enum SubnetRule: String, Hashable, Sendable, Codable, CaseIterable {
+  /// One row a stage, each drawn uniformly, whatever width it was sampled with: the authors' rule.
+  case independent
+  /// A row follows only where its input width is the width that the last row ended in.
+  ///
+  /// The first stage's row is drawn uniformly; each later one uniformly among the rows of its table that have the right
+  /// input width. So a stage's sub-stages have the distribution with which the table was sampled, whatever width they
+  /// follow; that one width has more rows than another by chance does not make it more frequent. Where no row follows,
+  /// the draw is not completed and counts for nothing: shares are those of the completed draws of a resolution.
+  /// Resolutions weigh alike, but for those at which no draw can be completed, which take no part. Behind a stage that is
+  /// not searched any row follows, since tables do not say what it hands over.
+  case widthConsistent = "width-consistent"
+}
+
 /// The constants of the Q-T score.
 public struct QTParameters: Hashable, Sendable, Codable {
   /// The share of subnets under the constraint that a good space should have (`t`); less is penalised.
@@ -24,10 +39,13 @@ public struct QTParameters: Hashable, Sendable, Codable {
   /// Shares below this are taken for none.
   public static let minimumFraction = 1e-5
 
+  /// Tail losses below this are taken for it, so that every score is finite; real ones are some 10^10 times as large.
+  public static let minimumTailLoss = 1e-10
+
   /// `1 / (max(1, (t / p)^a) L)`, with `p + 1e-5` in place of `p`, and 0 where `p` is under `minimumFraction`.
   public func score(feasibleFraction p: Double, tailLoss: Double) -> Double {
     guard p >= QTParameters.minimumFraction else { return 0 }
-    return 1 / (penalty(feasibleFraction: p) * tailLoss)
+    return 1 / (penalty(feasibleFraction: p) * max(tailLoss, QTParameters.minimumTailLoss))
   }
 
   /// `max(1, (t / p)^a)` with `p + 1e-5` in place of `p`.

@@ -1,9 +1,19 @@
-/// The tables of one stage of a space, as the spectral score needs them: one spectrum a resolution.
+/// The tables of one stage of a space, as the spectral score needs them.
 struct StageSpectra: Sendable {
+  struct Transition: Sendable {
+    /// States before and after, as in `RowStore.Transition`.
+    var from: Int
+    var to: Int
+    var spectrum: Spectrum
+  }
+
   /// The smallest loss of the table, from which its losses are counted.
   let smallestLoss: Double
-  /// One a resolution.
-  let spectra: [Spectrum]
+  /// One list a resolution.
+  let transitions: [[Transition]]
+
+  /// About how many bytes they take.
+  var bytes: Int { transitions.joined().reduce(0) { $0 + $1.spectrum.bytes } }
 }
 
 /// What a latency limit does to one resolution of one space.
@@ -24,11 +34,15 @@ struct SpectralScore {
   let stages: [StageSpectra]
   /// One a resolution.
   let limits: [LatencyLimit]
+  /// What a draw at each resolution weighs; see `RowStore.mixture`.
+  let mixture: [Double]
+  /// How many states there are before each stage and behind the last.
+  let stateCounts: [Int]
 
   /// - Parameter tailFraction: `q`: the mean loss is that of the best mass `min(q, p)`.
   /// - Returns: `nil` where the tail reaches beyond the loss period, so that it cannot be told at these frequencies.
   func shareAndTail(tailFraction: Double) -> ShareAndTail? {
-    let (share, shareLoss, shareError) = shareAndMean()
+    let (share, shareLoss, shareError, shareLossError) = shareAndMean()
     let base = stages.reduce(0) { $0 + $1.smallestLoss }
     // Below this the Fourier sum is noise.
     guard share > 1e-8 else { return ShareAndTail(share: 0, tailLoss: 0, shareError: shareError, tailError: 0) }
@@ -37,7 +51,7 @@ struct SpectralScore {
       let mean = max(0, shareLoss / share)
       return ShareAndTail(
         share: share, tailLoss: base + mean, shareError: shareError,
-        tailError: shareError / share * frequencies.lossPeriod)
+        tailError: (shareLossError + shareError * mean) / share)
     }
     let contraction = contractLatency()
     let upper = 0.97 * frequencies.lossPeriod
@@ -47,55 +61,71 @@ struct SpectralScore {
     else { return nil }
     return ShareAndTail(
       share: share, tailLoss: base + value, shareError: shareError,
-      tailError: contraction.hingeError(at: point) / mass)
+      tailError: (contraction.hingeError(at: point) + shareError * (point - value)) / mass)
   }
 
-  /// `p`, `E loss 1(feasible)` and the error of the former.
-  private func shareAndMean() -> (share: Double, shareLoss: Double, error: Double) {
+  /// `p`, `E loss 1(feasible)` and the errors of both.
+  ///
+  /// The error is what the last part contributes, and its imaginary part, which tells of a step of the distribution right at
+  /// the limit: there the real part is blind, being zero by symmetry.
+  private func shareAndMean() -> (share: Double, shareLoss: Double, shareError: Double, shareLossError: Double) {
     var share = 0.0
     var shareLoss = 0.0
-    var lastPart = 0.0
-    for (resolution, limit) in limits.enumerated() {
+    var lastPart = Complex.zero
+    var lastPartOfLoss = Complex.zero
+    for (resolution, limit) in limits.enumerated() where mixture[resolution] > 0 {
+      if case .excludesAll = limit { continue }
+      let weight = mixture[resolution]
+      let spectra = spectra(resolution)
       switch limit {
-      case .excludesAll: continue
+      case .excludesAll: break
       case .excludesNone:
-        share += 1
-        shareLoss += stages.reduce(0) { $0 + $1.spectra[resolution].meanLoss }
+        var (mass, loss) = (1.0, 0.0)
+        for spectrum in spectra {
+          loss = loss * spectrum.mass + mass * spectrum.meanLoss
+          mass *= spectrum.mass
+        }
+        share += mass * weight
+        shareLoss += loss * weight
       case .between(let kernel):
-        let count = kernel.share.count
-        for index in 0..<count {
+        for index in kernel.share.indices {
           // The product, and its derivative by the product rule.
           var product = kernel.share[index]
           var derivative = Complex8.zero
-          for stage in stages {
-            let value = stage.spectra[resolution].share[index]
-            derivative = derivative * value + product * stage.spectra[resolution].shareLoss[index]
+          for spectrum in spectra {
+            let value = spectrum.share[index]
+            derivative = derivative * value + product * spectrum.shareLoss[index]
             product = product * value
           }
-          share += product.re.sum()
-          lastPart += (product.re * kernel.lastPartOfShare[index]).sum()
-          shareLoss += derivative.re.sum()
+          share += product.re.sum() * weight
+          shareLoss += derivative.re.sum() * weight
+          lastPart = lastPart + (product * kernel.lastPartOfShare[index]).sum * weight
+          lastPartOfLoss = lastPartOfLoss + (derivative * kernel.lastPartOfShare[index]).sum * weight
         }
       }
     }
-    let count = Double(limits.count)
-    let images = exponential(-Frequencies.damping)
-    return (min(1, max(0, share / count)), shareLoss / count, abs(lastPart) / count + images)
+    func error(_ part: Complex, _ scale: Double) -> Double {
+      abs(part.re) + 8 * abs(part.im) + Frequencies.images * scale
+    }
+    return (
+      min(1, max(0, share)), shareLoss, error(lastPart, 1), error(lastPartOfLoss, frequencies.lossPeriod)
+    )
   }
 
   /// The sum over latency frequencies and resolutions, which leaves one complex number a loss frequency.
   private func contractLatency() -> LossTransform {
     var transform = LossTransform(frequencies: frequencies)
     let vectors = frequencies.latencyCount / 8
-    let scale = 1 / Double(limits.count)
-    for (resolution, limit) in limits.enumerated() {
-      let spectra = stages.map { $0.spectra[resolution] }
+    for (resolution, limit) in limits.enumerated() where mixture[resolution] > 0 {
+      if case .excludesAll = limit { continue }
+      let weight = mixture[resolution]
+      let spectra = spectra(resolution)
       switch limit {
-      case .excludesAll: continue
+      case .excludesAll: break
       case .excludesNone:
         for index in 0..<frequencies.lossCount {
           let product = spectra.dropFirst().reduce(spectra[0].unlimited[index]) { $0 * $1.unlimited[index] }
-          transform.add(product * scale, lastPart: .zero, at: index)
+          transform.add(product * weight, lastPart: .zero, at: index)
         }
       case .between(let kernel):
         for index in 0..<frequencies.lossCount {
@@ -106,14 +136,45 @@ struct SpectralScore {
             var product = kernel.joint[vector]
             for spectrum in spectra { product = product * spectrum.joint[place] }
             all = all + product
-            lastPart.re += product.re * kernel.lastPartOfJoint[vector]
-            lastPart.im += product.im * kernel.lastPartOfJoint[vector]
+            lastPart = lastPart + product * kernel.lastPartOfJoint[vector]
           }
-          transform.add(all.sum * scale, lastPart: lastPart.sum * scale, at: index)
+          transform.add(all.sum * weight, lastPart: lastPart.sum * weight, at: index)
         }
       }
     }
     return transform
+  }
+
+  /// What the product over is to be taken at a resolution: one spectrum a stage where any row follows any; else one in all,
+  /// which is the sum of the products over all ways through the states.
+  private func spectra(_ resolution: Int) -> [Spectrum] {
+    if stateCounts.allSatisfy({ $0 == 1 }) { return stages.map { $0.transitions[resolution][0].spectrum } }
+    var ways: [Spectrum?] = []
+    for (index, stage) in stages.enumerated() {
+      var next = [Spectrum?](repeating: nil, count: stateCounts[index + 1])
+      for transition in stage.transitions[resolution] {
+        if index == 0 {
+          next[transition.to] = transition.spectrum
+        } else if let way = ways[transition.from] {
+          next[transition.to, default: .zero(like: way)].add(way, times: transition.spectrum)
+        }
+      }
+      ways = next
+    }
+    // The mixture is positive, so there is a way through.
+    return [ways[0]!]
+  }
+}
+
+extension [Spectrum?] {
+  fileprivate subscript(index: Int, default initial: @autoclosure () -> Spectrum) -> Spectrum {
+    get { self[index] ?? initial() }
+    _modify {
+      var value = self[index] ?? initial()
+      self[index] = nil
+      yield &value
+      self[index] = value
+    }
   }
 }
 
@@ -154,14 +215,14 @@ private struct LossTransform {
 
   /// How far the hinge may be off: what the last parts of both kinds of frequencies contribute, and the images.
   func hingeError(at x: Double) -> Double {
-    var ofLoss = 0.0
-    var ofLatency = 0.0
+    var ofLoss = Complex.zero
+    var ofLatency = Complex.zero
     for index in values.indices {
       let wave = Complex.exponential(frequencies.lossDamping * x, frequencies.lossFrequency(index) * x)
-      ofLoss += (values[index] * wave * kernel.hinge[index]).re * kernel.lastPart[index]
-      ofLatency += (lastParts[index] * wave * kernel.hinge[index]).re
+      ofLoss = ofLoss + values[index] * wave * kernel.hinge[index] * kernel.lastPart[index]
+      ofLatency = ofLatency + lastParts[index] * wave * kernel.hinge[index]
     }
-    let images = exponential(-Frequencies.damping) * frequencies.lossPeriod
-    return abs(ofLoss) + abs(ofLatency) + images
+    return ofLoss.squaredMagnitude.squareRoot() + ofLatency.squaredMagnitude.squareRoot() + Frequencies.images
+      * frequencies.lossPeriod
   }
 }

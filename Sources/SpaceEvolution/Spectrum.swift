@@ -18,6 +18,8 @@
 ///   disagree, the space is enumerated instead (`Enumeration`).
 struct Frequencies: Hashable, Sendable {
   static let damping = 23.0
+  /// What the images add at most, as a share of the largest value.
+  static let images = exponential(-damping)
 
   /// Losses are taken from the smallest loss of each table; tails reach at most this far above their sum.
   let lossPeriod: Double
@@ -70,8 +72,10 @@ struct Frequencies: Hashable, Sendable {
 struct WeightedRows: Sendable {
   var losses: [Double]
   var latencies: [Double]
-  /// Sums to 1.
+  /// Sums to 1, or to the part of it that the rows are.
   var weights: [Double]
+  /// The weight of a row that stands once.
+  var unit: Double
 }
 
 /// The Laplace transform of one table's rows at one resolution.
@@ -84,8 +88,35 @@ struct Spectrum: Sendable {
   private(set) var share: [Complex8]
   /// `E loss exp(-b latency)`.
   private(set) var shareLoss: [Complex8]
+  /// `E 1`: what the rows weigh.
+  private(set) var mass: Double
   /// `E loss`.
-  let meanLoss: Double
+  private(set) var meanLoss: Double
+
+  /// No rows at all, at the frequencies of another spectrum.
+  static func zero(like other: Spectrum) -> Spectrum {
+    var result = other
+    result.joint = [Complex8](repeating: .zero, count: other.joint.count)
+    result.unlimited = [Complex](repeating: .zero, count: other.unlimited.count)
+    result.share = [Complex8](repeating: .zero, count: other.share.count)
+    result.shareLoss = result.share
+    (result.mass, result.meanLoss) = (0, 0)
+    return result
+  }
+
+  /// Adds the transform of the sums of two independent draws.
+  mutating func add(_ a: Spectrum, times b: Spectrum) {
+    for index in joint.indices { joint[index] = joint[index] + a.joint[index] * b.joint[index] }
+    for index in unlimited.indices { unlimited[index] = unlimited[index] + a.unlimited[index] * b.unlimited[index] }
+    for index in share.indices {
+      share[index] = share[index] + a.share[index] * b.share[index]
+      shareLoss[index] = shareLoss[index] + a.shareLoss[index] * b.share[index] + a.share[index] * b.shareLoss[index]
+    }
+    mass += a.mass * b.mass
+    meanLoss += a.meanLoss * b.mass + a.mass * b.meanLoss
+  }
+
+  var bytes: Int { 128 * (joint.count + share.count + shareLoss.count) + 16 * unlimited.count }
 
   /// - Parameter limit: Rows with a larger latency are in no subnet that counts, and are left out.
   init(_ rows: WeightedRows, _ frequencies: Frequencies, limit: Double) {
@@ -97,6 +128,7 @@ struct Spectrum: Sendable {
     unlimited = [Complex](repeating: .zero, count: frequencies.lossCount)
     share = [Complex8](repeating: .zero, count: frequencies.shareCount / 8)
     shareLoss = share
+    mass = rows.weight
     meanLoss = zip(rows.losses, rows.weights).reduce(0) { $0 + $1.0 * $1.1 }
     var waves = [Complex8](repeating: .zero, count: share.count)
     for row in rows.losses.indices {

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import Pipeline
 import Reports
 import RunFolders
 import SearchSpaces
@@ -17,6 +18,7 @@ struct ScoreCommand: ParsableCommand {
   @Option(help: "The seed of the estimate.")
   var seed: UInt64 = 0
 
+  @OptionGroup var page: PageOptions
   @OptionGroup var output: OutputOptions
 
   @Argument(help: "Search spaces, such as onnxw-151122-023231.")
@@ -29,18 +31,54 @@ struct ScoreCommand: ParsableCommand {
   }
 
   private struct Answer: Encodable { var spaces: [QTScore] }
-  private struct Estimates: Encodable { var spaces: [MonteCarloScore] }
+  private struct Estimate: Encodable {
+    var space: SearchSpace
+    var score: Double
+    var constraints: [QTScore.Constraint]
+    var standardErrors: [MonteCarloScore.Errors]
+    var samples: Int
+  }
+  private struct Estimates: Encodable { var spaces: [Estimate] }
 
   func run() throws {
-    let (hyperspace, scorer) = try options.scorer()
+    let hyperspace = try options.hyperspace.load()
     let spaces = try spaces.map { try hyperspace.space($0) }
+    let scorer = try options.scorer(hyperspace)
     if let monteCarlo {
       let estimates = spaces.map { scorer.monteCarloScore($0, samples: monteCarlo, seed: seed) }
-      if output.json { try printJSON(Estimates(spaces: estimates)) } else { printScores(estimates.map(\.estimate)) }
+      try page.write(scorer, best: estimates.map(\.estimate))
+      guard !output.json else {
+        return try printJSON(
+          Estimates(
+            spaces: estimates.map {
+              Estimate(
+                space: $0.estimate.space, score: $0.estimate.score, constraints: $0.estimate.constraints,
+                standardErrors: $0.standardErrors, samples: $0.samples)
+            }))
+      }
+      printScores(estimates.map(\.estimate))
+      print("\(monteCarlo) random subnets a space; one standard error of each score:")
+      for estimate in estimates {
+        let errors = estimate.standardErrors.map { NumberText.fixed($0.score, decimals: 5) }
+        print("  \(estimate.estimate.space.encoding)  \(errors.joined(separator: "  "))")
+      }
     } else {
       let scores = scorer.scores(spaces, threads: options.threads)
+      for space in spaces { noteIfTooFast(space, scorer) }
+      try page.write(scorer, best: scores.sorted { $0.ranks(before: $1) })
       if output.json { try printJSON(Answer(spaces: scores)) } else { printScores(scores) }
     }
+  }
+}
+
+/// Tells of constraints that no subnet of a space can keep, and what one could.
+private func noteIfTooFast(_ space: SearchSpace, _ scorer: QTScorer) {
+  let fastest = scorer.fastestMilliseconds(of: space)
+  for constraint in scorer.constraints where constraint.milliseconds < fastest * (1 - 1e-9) {
+    let text =
+      "note: \(space): no subnet keeps \(NumberText.significant(constraint.milliseconds)) ms; the fastest takes "
+      + "\(NumberText.significant(fastest)) ms, so the space scores 0 there\n"
+    FileHandle.standardError.write(Data(text.utf8))
   }
 }
 
@@ -62,9 +100,15 @@ struct EvolveCommand: ParsableCommand {
   @Option(help: "How many spaces are scored.")
   var evaluations = 5_000
 
+  @Option(
+    help: "Append every space as it is scored to this new file, one JSON object a line.",
+    completion: .file(extensions: ["jsonl"]))
+  var records: String?
+
   @Option(help: "The seed.")
   var seed: UInt64 = 0
 
+  @OptionGroup var page: PageOptions
   @OptionGroup var output: OutputOptions
 
   mutating func validate() throws {
@@ -82,18 +126,36 @@ struct EvolveCommand: ParsableCommand {
   }
 
   func run() throws {
-    let (hyperspace, scorer) = try options.scorer()
+    let hyperspace = try options.hyperspace.load()
+    let scorer = try options.scorer(hyperspace)
     let display = ProgressDisplay(isQuiet: output.quiet)
     let progress = display.begin("Evolve", unit: "spaces", total: min(evaluations, hyperspace.spaceCount))
     let evolution = AgingEvolution(
       populationSize: population, tournamentSize: tournament, evaluations: evaluations, seed: seed)
+    let log = try records.map { try RecordLog<EvolutionRecord>(at: URL(filePath: $0)) }
+    if let log, log.count > 0 {
+      throw ValidationError("--records \(records!): holds \(log.count) records already; name a file that is not there.")
+    }
+    var history: [EvolutionRecord] = []
+    var pending: [EvolutionRecord] = []
     let outcome = try evolution.run(in: hyperspace, top: top) { spaces in
       scorer.scores(spaces, threads: options.threads)
-    } progress: { _ in
+    } progress: { record in
       try Interruption.check()
+      if page.report != nil { history.append(record) }
+      if let log {
+        // A flush to the disk takes longer than a score.
+        pending.append(record)
+        if pending.count == 100 {
+          try log.append(contentsOf: pending)
+          pending = []
+        }
+      }
       progress.advance()
     }
+    try log?.append(contentsOf: pending)
     progress.finish()
+    try page.write(scorer, best: outcome.top, history: history)
     if output.json {
       try printJSON(Answer(spaces: outcome.top, evaluated: outcome.evaluated))
     } else {
@@ -105,34 +167,29 @@ struct EvolveCommand: ParsableCommand {
 
 extension ScoreOptions {
   /// Loads the tables and prepares the scorer.
-  func scorer() throws -> (Hyperspace, QTScorer) {
-    let hyperspace = try hyperspace.load()
+  func scorer(_ hyperspace: Hyperspace) throws -> QTScorer {
     let tables = try StageTables(folder: URL(filePath: tables), hyperspace: hyperspace, threads: threads)
-    let scorer = try QTScorer(
+    return try QTScorer(
       tables: tables, constraints: latencies.map(LatencyConstraint.init),
-      parameters: QTParameters(fraction: fraction, exponent: exponent), fixedLatency: fixed(), threads: threads)
-    return (hyperspace, scorer)
+      parameters: QTParameters(fraction: fraction, exponent: exponent), fixedLatency: fixed(), rule: rule,
+      threads: threads)
+  }
+}
+
+/// `--report`.
+struct PageOptions: ParsableArguments {
+  @Option(help: "Write a page with pictures of the spaces to this HTML file.", completion: .file(extensions: ["html"]))
+  var report: String?
+
+  func write(
+    _ scorer: QTScorer, best: [QTScore], history: [EvolutionRecord] = [], remarks: [String] = []
+  ) throws {
+    guard let report else { return }
+    let page = SpaceFigures(scorer.tables.hyperspace).page(
+      best: best, scorer: scorer, history: history, remarks: remarks)
+    try AtomicFile.write(Data(page.html().utf8), to: URL(filePath: report))
   }
 }
 
 /// Scores as a table, one line a space and constraint.
-func printScores(_ scores: [QTScore]) {
-  var rows: [[Table.Cell]] = []
-  for score in scores {
-    for (index, constraint) in score.constraints.enumerated() {
-      rows.append([
-        Table.Cell(index == 0 ? score.space.encoding : ""),
-        Table.Cell(index == 0 ? NumberText.fixed(score.score, decimals: 5) : ""),
-        Table.Cell(NumberText.significant(constraint.latencyMilliseconds)),
-        Table.Cell(NumberText.fixed(constraint.feasibleFraction, decimals: 6)),
-        Table.Cell(NumberText.fixed(constraint.tailLoss, decimals: 5)),
-        Table.Cell(NumberText.fixed(constraint.score, decimals: 5)),
-      ])
-    }
-  }
-  let columns = [
-    Table.Column("Space"), .number("Q-T score"), .number("Latency", unit: "ms"), .number("Share under it"),
-    .number("Tail loss"), .number("Score there"),
-  ]
-  print(TextTable(Table(columns: columns, rows: rows)).text())
-}
+func printScores(_ scores: [QTScore]) { print(TextTable(QTScoreTable(scores).table).text()) }

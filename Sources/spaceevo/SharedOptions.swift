@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import Pipeline
 import SearchSpaces
+import SpaceEvolution
 
 /// `--hyperspace`, a built-in name or a file.
 struct HyperspaceOptions: ParsableArguments {
@@ -41,8 +42,13 @@ struct ScoreOptions: ParsableArguments {
     help: "Latency of the stages that are not searched, as RESOLUTION=MILLISECONDS; repeatable.")
   var fixedLatencies: [String] = []
 
+  @Flag(help: "Count a row only after rows whose last width is its input width; the authors draw rows independently.")
+  var widthConsistent = false
+
   @Option(help: "Threads.")
   var threads = 2
+
+  var rule: SubnetRule { widthConsistent ? .widthConsistent : .independent }
 
   mutating func validate() throws {
     guard !latencies.isEmpty else { throw ValidationError("Give at least one --latency in milliseconds.") }
@@ -65,7 +71,9 @@ struct ScoreOptions: ParsableArguments {
       else {
         throw ValidationError("--fixed-latency \(item): write RESOLUTION=MILLISECONDS, such as 224=0.8.")
       }
-      result[resolution] = milliseconds
+      guard result.updateValue(milliseconds, forKey: resolution) == nil else {
+        throw ValidationError("--fixed-latency: resolution \(resolution) is given twice.")
+      }
     }
     return result
   }

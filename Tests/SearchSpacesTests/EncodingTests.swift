@@ -1,5 +1,4 @@
 import SearchSpaces
-import StrictYAML
 import Testing
 
 @Suite struct EncodingTests {
@@ -33,29 +32,21 @@ import Testing
   }
 
   @Test(arguments: [
-    ("kernels: [3, 5]", "kernels: [3, 4]", "odd"),
-    ("classes: 10\n", "classes: 10\ncolour: red\n", "unknown key \"colour\""),
-    ("window: 2", "window: 9", "out of range"), ("depths: [1, 2]", "depths: [2, 1]", "out of range"),
-    ("activation: relu6", "activation: relu7", "not known"),
+    ("d1#1", "is no subnet"), ("d1#1_k3#3_w8#8_e0#2.0", "is no subnet"), ("d1#1_k3_w8#8_e0#2.0_r32", "add up to 2"),
+    ("d1#x_k3#3_w8#8_e0#2.0_r32", "no whole number"), ("d1#1_k3#3_w8#8_e0#two_r32", "no expansion ratio"),
+    ("d1#1_k3#3_w8#8_e0#nan_r32", "no expansion ratio"), ("d2#1_k3#3#3_w8#8#8_e0#0#2.0_r32", "the stem is one"),
+    ("d1#1_k3#3_w8#8_e0#2.0_r33", "resolution 33 is not among 32"), ("d1#1_k5#3_w8#8_e0#2.0_r32", "kernel 5 is not 3"),
+    ("d1#1_k3#3_w9#8_e0#2.0_r32", "width 9 is not among 8"), ("d1#3_k3#3#3#3_w8#8#8#8_e0#2.0#2.0#2.0_r32", "depth 3"),
+    ("d1#1_k3#7_w8#8_e0#2.0_r32", "kernel 7 is not among 3 5"),
+    ("d1#1_k3#3_w8#24_e0#2.0_r32", "width 24 is not among 8 16"),
+    ("d1#1_k3#3_w8#8_e0#3.0_r32", "expansion 3.0 is not among"), ("d1_k3_w8_e0_r32", "has 0 stages"),
+    ("d1#1_k3#3_w8#8_e0#0_r32", "expansion 0.0 is not among"), ("d99999999999999999999_k_w_e_r", "no whole number"),
   ])
-  func `a faulty hyperspace is refused with its line`(right: String, wrong: String, message: String) throws {
-    let text = """
-      name: test
-      image: {channels: 1, resolutions: [32]}
-      classes: 10
-      blocks:
-        - {family: mbconv, kernels: [3, 5], expansions: [2], activation: relu6}
-      stem: {name: stem, widths: [8], kernel: 3, stride: 2, activation: relu}
-      stages:
-        - {name: stage1, widths: [8, 16, 24], window: 2, depths: [1, 2], stride: 1}
-      head:
-        - {layer: global-average-pool, name: pool}
-        - {layer: linear, name: logits}
-      """
-    #expect(try Hyperspace(yaml: text, file: "test.yaml").spaceCount == 2)
-    let error = #expect(throws: YAMLError.self) {
-      try Hyperspace(yaml: text.replacing(right, with: wrong, maxReplacements: 1), file: "test.yaml")
-    }
-    #expect(error?.message.contains(message) == true && error?.line != nil, "\(error!)")
+  func `a faulty subnet is refused with what would be right`(encoding: String, message: String) throws {
+    let hyperspace = try Hyperspace(yaml: HyperspaceFileTests.text, file: "test.yaml")
+    let space = try hyperspace.space("test-0-0")
+    #expect(throws: Never.self) { try hyperspace.subnet("d1#1_k3#3_w8#16_e0#2.0_r32", in: space) }
+    let error = #expect(throws: EncodingError.self) { try hyperspace.subnet(encoding, in: space) }
+    #expect(error?.message.contains(message) == true, "\(error!)")
   }
 }
