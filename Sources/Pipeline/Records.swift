@@ -80,11 +80,3 @@ public struct DesignRecord: Codable, Hashable, Sendable {
   /// How many there are.
   public var candidates: Int
 }
-
-/// One whole network, predicted and measured.
-public struct NetworkLatencyRecord: Codable, Hashable, Sendable {
-  public var network: String
-  public var isHeldOut: Bool
-  public var predictedMilliseconds: Double
-  public var measuredMilliseconds: Double
-}

@@ -16,7 +16,7 @@ struct SpaceEvo: AsyncParsableCommand {
       """,
     version: Program.version,
     subcommands: [
-      RunCommand.self, ProfileCommand.self, DistillCommand.self, EvolveCommand.self,
+      RunCommand.self, ProfileCommand.self, StudyCommand.self, DistillCommand.self, EvolveCommand.self,
       ScoreCommand.self, TrainCommand.self, SearchCommand.self, ExportCommand.self, EvaluateCommand.self,
       MeasureCommand.self, PredictCommand.self, CostCommand.self, ReportCommand.self,
     ])
