@@ -8,6 +8,8 @@ let dependencies = "\(Context.packageDirectory)/.deps"
 let libtorch = Context.environment["LIBTORCH"] ?? "\(dependencies)/torch"
 let onnxRuntimeHeaders = Context.environment["ONNXRUNTIME_INCLUDE"] ?? "\(dependencies)/onnxruntime/include"
 
+let openVINOHeaders = Context.environment["OPENVINO_INCLUDE"] ?? "\(dependencies)/openvino/include"
+
 let common: [SwiftSetting] = [
   .enableUpcomingFeature("ExistentialAny"),
   .enableUpcomingFeature("InternalImportsByDefault"),
@@ -31,7 +33,8 @@ var targets: [Target] = [
   .target(name: "Reports", swiftSettings: pure),
   // Not a product: `make bench` prints speeds and the figures that they stand for.
   .executableTarget(
-    name: "spaceevo-benchmarks", dependencies: ["SpaceEvolution", "NetworkGraphs", "SearchSpaces"],
+    name: "spaceevo-benchmarks",
+    dependencies: ["SpaceEvolution", "NetworkGraphs", "SearchSpaces"],
     path: "Benchmarks", swiftSettings: pure),
   .testTarget(name: "SearchSpacesTests", dependencies: ["SearchSpaces", "StrictYAML"], swiftSettings: common),
   .testTarget(name: "NetworkGraphsTests", dependencies: ["NetworkGraphs", "SearchSpaces"], swiftSettings: common),
@@ -57,8 +60,14 @@ if !pureOnly {
       name: "COnnxRuntime", cSettings: [.unsafeFlags(["-isystem", onnxRuntimeHeaders])],
       linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
     .target(
+      name: "COpenVINO", cSettings: [.unsafeFlags(["-isystem", openVINOHeaders])],
+      linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
+    .target(
       name: "InferenceRuntimes",
-      dependencies: ["COnnxRuntime", "DeviceLatency", "ONNXExport", "NetworkGraphs", "Quantization"],
+      dependencies: [
+        "COnnxRuntime", "COpenVINO", "DeviceLatency", "StrictYAML", "SearchSpaces", "ONNXExport", "NetworkGraphs",
+        "Quantization",
+      ],
       swiftSettings: common),
     .target(
       name: "CTorch",
@@ -95,6 +104,7 @@ if !pureOnly {
       name: "InferenceRuntimesTests",
       dependencies: [
         "InferenceRuntimes", "ONNXExport", "NetworkGraphs", "Quantization", "SearchSpaces", "DeviceLatency",
+        "StrictYAML",
       ], swiftSettings: common),
     .testTarget(
       name: "TorchTrainingTests",

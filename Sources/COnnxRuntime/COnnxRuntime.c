@@ -244,8 +244,11 @@ static int32_t bind(const seo_tensor *tensor, int64_t images, void **memory_out,
     shape[axis] = tensor->shape[axis];
     if (shape[axis] < 0 && axis == 0) shape[axis] = images;
     if (shape[axis] <= 0)
-      return fail(SEO_UNSUPPORTED, "\"%s\" leaves its dimension %d open; only the number of images may be", tensor->name,
-                  axis);
+      return fail(
+          SEO_UNSUPPORTED,
+          "\"%s\" leaves its dimension %d open; only the first, the number of images, may be: export the model with fixed "
+          "shapes",
+          tensor->name, axis);
     if (__builtin_mul_overflow(size, (size_t)shape[axis], &size))
       return fail(SEO_UNSUPPORTED, "\"%s\" is larger than the memory", tensor->name);
   }

@@ -84,7 +84,9 @@ private struct SortModel: Sendable {
     let rows = points.map { [1] + $0 }
     let targets = samples.map(\.target)
     coefficients =
-      LeastSquares.solve(rows: rows, targets: targets, weights: .init(repeating: 1, count: rows.count), ridge: 0.05)
+      LeastSquares.solve(
+        rows: rows, targets: targets, weights: .init(repeating: 1, count: rows.count),
+        ridges: .init(repeating: 0.05, count: size + 1))
       ?? [targets.reduce(0, +) / count] + [Double](repeating: 0, count: size)
     residuals = zip(points, targets).map { $1 - linear($0) }
   }

@@ -32,6 +32,22 @@ public struct KernelSignature: Hashable, Sendable {
     public var writesLogits: Bool { self == .last || self == .only }
   }
 
+  /// Kernels that runtimes treat alike when they fuse and schedule them.
+  public enum Group: Int, Hashable, Sendable, CaseIterable {
+    case dense, pointwise, depthwise, activation, add, multiply, pool
+  }
+
+  public var group: Group {
+    switch kind {
+    case .convolution(let kernel, _, _): kernel == 1 ? .pointwise : .dense
+    case .depthwise: .depthwise
+    case .activation: .activation
+    case .add: .add
+    case .multiply: .multiply
+    case .globalAveragePool: .pool
+    }
+  }
+
   public var kind: Kind
   /// Of the first input, for one image.
   public var input: TensorShape

@@ -5,6 +5,8 @@ public enum LatencySubject: Hashable, Sendable {
   /// A call of a model that does nothing, which every call of a kernel's model contains.
   case emptyCall
   case kernel(KernelSignature)
+  /// What stands around a kernel that is not timed alone.
+  case context(KernelContext)
   case subnet(SearchSpace, Subnet)
   /// A model from elsewhere, by a name or digest.
   case model(String)
@@ -62,21 +64,18 @@ public struct LatencySlice: Hashable, Sendable {
 }
 
 extension LatencyMeasurement {
-  /// How much slower than the best a probe may be for its slice to count.
-  public static let probeTolerance = 1.05
-
-  /// Makes one number of slices: the minimum of those whose probes are within 5 % of the best ever seen.
+  /// Makes one number of slices: the minimum of those whose probes are within 5 % of the machine's full speed.
   ///
   /// - Parameters:
-  ///   - bestProbe: The shortest probe seen on this machine, in nanoseconds.
+  ///   - level: What the machine's probe reads at full speed, by all readings so far.
   ///   - needed: How many such slices make the measurement a gated one. With fewer, all slices are used and `isGated` is
   ///     false.
   /// - Returns: `nil` where there are no slices.
   public init?(
-    _ slices: [LatencySlice], device: DeviceIdentity, subject: LatencySubject, bestProbe: Double, needed: Int,
+    _ slices: [LatencySlice], device: DeviceIdentity, subject: LatencySubject, level: ProbeLevel, needed: Int,
     secondsSince1970: Double
   ) {
-    let good = slices.filter { $0.probeNanoseconds <= bestProbe * LatencyMeasurement.probeTolerance }
+    let good = slices.filter { level.admits($0.probeNanoseconds) }
     let isGated = good.count >= needed
     let kept = isGated ? good : slices
     guard let fastest = kept.map(\.nanoseconds).min(), let slowest = kept.map(\.nanoseconds).max() else { return nil }
@@ -87,14 +86,16 @@ extension LatencyMeasurement {
   }
 }
 
-/// `{"kernel": "conv-…"}`, `{"space": "…", "subnet": "…"}`, `{"model": "…"}`, or `{"call": "empty"}`.
+/// `{"kernel": "conv-…"}`, `{"context": "map …"}`, `{"space": "…", "subnet": "…"}`, `{"model": "…"}`, or `{"call": "empty"}`.
 extension LatencySubject: Codable {
-  private enum Key: String, CodingKey { case call, kernel, space, subnet, model }
+  private enum Key: String, CodingKey { case call, kernel, context, space, subnet, model }
 
   public init(from decoder: any Decoder) throws {
     let container = try decoder.container(keyedBy: Key.self)
     if let kernel = try container.decodeIfPresent(KernelSignature.self, forKey: .kernel) {
       self = .kernel(kernel)
+    } else if let context = try container.decodeIfPresent(KernelContext.self, forKey: .context) {
+      self = .context(context)
     } else if let space = try container.decodeIfPresent(SearchSpace.self, forKey: .space) {
       self = .subnet(space, try container.decode(Subnet.self, forKey: .subnet))
     } else if let model = try container.decodeIfPresent(String.self, forKey: .model) {
@@ -113,6 +114,7 @@ extension LatencySubject: Codable {
     switch self {
     case .emptyCall: try container.encode("empty", forKey: .call)
     case .kernel(let kernel): try container.encode(kernel, forKey: .kernel)
+    case .context(let context): try container.encode(context, forKey: .context)
     case .subnet(let space, let subnet):
       try container.encode(space, forKey: .space)
       try container.encode(subnet, forKey: .subnet)

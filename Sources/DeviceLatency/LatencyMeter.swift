@@ -9,12 +9,20 @@ public struct LatencyRequest: Sendable {
     /// One operation, with uint8 maps in the device's own order at both ends, or pixels and logits where the operation
     /// is the first or the last of its network.
     case kernel(KernelSignature)
-    /// A part of a network, with uint8 maps in the device's own order at both ends.
-    case part(NetworkGraph)
+    /// One operation between its source and its sink.
+    case kernelInContext(KernelSignature)
+    /// Source and sink without it.
+    case context(KernelContext)
+    /// A part of a network, with maps of its own type in the device's own order at both ends.
+    case part(NetworkGraph, Precision = .int8)
     /// A whole network, from pixels to logits.
-    case network(NetworkGraph)
+    case network(NetworkGraph, Precision = .int8)
     /// A file's bytes, with one image a call.
     case bytes([UInt8])
+  }
+
+  public enum Precision: String, Hashable, Sendable, CaseIterable {
+    case int8, float32
   }
 
   public var subject: LatencySubject
@@ -27,7 +35,21 @@ public struct LatencyRequest: Sendable {
 
   public static let emptyCall = LatencyRequest(.emptyCall, .empty)
 
-  public init(_ kernel: KernelSignature) { self.init(.kernel(kernel), .kernel(kernel)) }
+  public init(_ kernel: KernelSignature, _ method: KernelMethod = .alone) {
+    self.init(.kernel(kernel), method == .alone ? .kernel(kernel) : .kernelInContext(kernel))
+  }
+
+  public init(_ context: KernelContext) {
+    self = context == .call ? .emptyCall : LatencyRequest(.context(context), .context(context))
+  }
+}
+
+/// How a device's kernels are timed.
+public enum KernelMethod: Hashable, Sendable {
+  /// As models of their own, from which an empty call is taken off.
+  case alone
+  /// Between a source and a sink, from which those are taken off.
+  case inContext
 }
 
 /// How much time each number is worth.
@@ -43,21 +65,39 @@ public struct MeasurementEffort: Hashable, Sendable {
   public var groupSize: Int
   /// How many slices a session tries before the model is given up, ungated.
   public var attempts: Int
+  /// At least this many calls a slice, however long they take.
+  public var fewestCalls: Int
+  /// How long a group waits in all for a machine that is slow.
+  public var patience: Duration
 
-  public init(sessions: Int, slices: Int, sliceNanoseconds: Double, groupSize: Int, attempts: Int) {
+  public init(
+    sessions: Int, slices: Int, sliceNanoseconds: Double, groupSize: Int, attempts: Int, fewestCalls: Int = 1,
+    patience: Duration = .seconds(1)
+  ) {
     self.sessions = sessions
     self.slices = slices
     self.sliceNanoseconds = sliceNanoseconds
     self.groupSize = groupSize
     self.attempts = attempts
+    self.fewestCalls = fewestCalls
+    self.patience = patience
   }
 
   /// For thousands of kernels, whose errors average out in a network.
   public static let kernel = MeasurementEffort(
     sessions: 1, slices: 3, sliceNanoseconds: 3e5, groupSize: 24, attempts: 25)
-  /// For whole networks.
+  /// For kernels in their contexts, of which a small difference is wanted.
+  public static let kernelInContext = MeasurementEffort(
+    sessions: 2, slices: 3, sliceNanoseconds: 5e5, groupSize: 24, attempts: 25)
+  /// For the chains of a study.
+  public static let study = MeasurementEffort(
+    sessions: 2, slices: 2, sliceNanoseconds: 3e5, groupSize: 16, attempts: 25, fewestCalls: 2)
+  /// For many whole networks.
   public static let network = MeasurementEffort(
-    sessions: 3, slices: 3, sliceNanoseconds: 1e6, groupSize: 12, attempts: 50)
+    sessions: 3, slices: 5, sliceNanoseconds: 2e6, groupSize: 12, attempts: 50, fewestCalls: 2, patience: .seconds(5))
+  /// For the few models whose latency is reported.
+  public static let report = MeasurementEffort(
+    sessions: 8, slices: 3, sliceNanoseconds: 3e6, groupSize: 8, attempts: 100, fewestCalls: 3, patience: .seconds(30))
 }
 
 /// A device that can be timed.
@@ -66,6 +106,8 @@ public struct MeasurementEffort: Hashable, Sendable {
 /// somewhere else.
 public protocol LatencyMeter {
   var device: DeviceIdentity { get }
+  /// How kernels are to be timed there.
+  var kernelMethod: KernelMethod { get }
 
   /// Times models in turn with each other, and hands over each measurement as soon as it is complete.
   ///
@@ -75,4 +117,8 @@ public protocol LatencyMeter {
   func measure(
     _ requests: [LatencyRequest], effort: MeasurementEffort, until deadline: ContinuousClock.Instant,
     record: (LatencyMeasurement) throws -> Void) throws
+}
+
+extension LatencyMeter {
+  public var kernelMethod: KernelMethod { .alone }
 }

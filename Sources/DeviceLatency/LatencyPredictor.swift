@@ -7,7 +7,7 @@ import SearchSpaces
 /// network by a small correction that was fitted on measured networks. Its JSON form is the measured table, readable
 /// without this program: a kernel's text and its microseconds.
 public struct LatencyPredictor: Sendable {
-  public static let formatVersion = 1
+  public static let formatVersion = 2
 
   public var device: DeviceIdentity
   /// Microseconds of each measured kernel, without the cost of a call.
@@ -19,8 +19,12 @@ public struct LatencyPredictor: Sendable {
   public var gatedShare: Double
   /// Mean absolute error of estimated kernels in percent, by cross-validation; `nil` where too few were measured.
   public var estimateErrorPercent: Double?
+  /// On the networks that the correction was fitted on.
+  public var fitted: PredictionAccuracy?
   /// On networks that the predictor was not fitted on.
   public var heldOut: PredictionAccuracy?
+  /// How well the device repeats itself, for the error to be read by; `nil` where nothing was measured twice.
+  public var repeatability: Repeatability?
 
   private var regression: KernelRegression
 
@@ -70,36 +74,25 @@ public struct LatencyPredictor: Sendable {
 
   /// The sum of a network's parts, for fitting the correction.
   public func sample(of graph: NetworkGraph, measuredMicroseconds: Double) -> LatencyCorrection.Sample {
-    let parts = parts(of: graph, isWhole: true)
-    return LatencyCorrection.Sample(
-      partsMicroseconds: parts.reduce(0) { $0 + $1.microseconds },
-      operations: parts.reduce(0) { $0 + $1.operations },
-      weightMegabytes: parts.reduce(0) { $0 + $1.megabytes }, measuredMicroseconds: measuredMicroseconds)
-  }
-
-  private struct Parts {
-    var microseconds = 0.0
-    var operations = 0
-    var megabytes = 0.0
+    LatencyCorrection.Sample(
+      parts: parts(of: graph, isWhole: true).reduce(into: .init()) { $0 += $1 },
+      measuredMicroseconds: measuredMicroseconds)
   }
 
   /// One value a stage of the graph.
-  private func parts(of graph: NetworkGraph, isWhole: Bool) -> [Parts] {
-    var parts = [Parts](repeating: Parts(), count: graph.stageNames.count)
+  private func parts(of graph: NetworkGraph, isWhole: Bool) -> [LatencyCorrection.Parts] {
+    var parts = [LatencyCorrection.Parts](repeating: .init(), count: graph.stageNames.count)
     for (node, kernel) in zip(graph.nodes, graph.kernelSignatures(isWhole: isWhole)) {
       guard let kernel else { continue }
-      parts[node.stage].microseconds += microseconds(of: kernel)
+      parts[node.stage].microseconds[kernel.group.rawValue] += microseconds(of: kernel)
       parts[node.stage].operations += 1
-      parts[node.stage].megabytes += Double(node.convolution?.weightCount ?? 0) / 1e6
+      parts[node.stage].weightMegabytes += Double(node.convolution?.weightCount ?? 0) / 1e6
     }
     return parts
   }
 
   /// Milliseconds, without the cost of the call.
-  private func corrected(_ parts: Parts) -> Double {
-    (correction.scale * parts.microseconds + correction.microsecondsPerOperation * Double(parts.operations)
-      + correction.microsecondsPerMegabyte * parts.megabytes) / 1e3
-  }
+  private func corrected(_ parts: LatencyCorrection.Parts) -> Double { correction.microseconds(parts) / 1e3 }
 }
 
 /// A predicted latency and what it is made of.
@@ -122,8 +115,8 @@ public struct LatencyPrediction: Hashable, Sendable {
 
 extension LatencyPredictor: Codable {
   private enum Key: String, CodingKey {
-    case formatVersion, device, correction, gatedShare, estimateErrorPercent, heldOut, microseconds,
-      estimatedMicroseconds
+    case formatVersion, device, correction, gatedShare, estimateErrorPercent, fitted, heldOut, repeatability,
+      microseconds, estimatedMicroseconds
   }
 
   public init(from decoder: any Decoder) throws {
@@ -151,7 +144,9 @@ extension LatencyPredictor: Codable {
       correction: try container.decode(LatencyCorrection.self, forKey: .correction),
       gatedShare: try container.decode(Double.self, forKey: .gatedShare))
     estimates = try table(.estimatedMicroseconds)
+    fitted = try container.decodeIfPresent(PredictionAccuracy.self, forKey: .fitted)
     heldOut = try container.decodeIfPresent(PredictionAccuracy.self, forKey: .heldOut)
+    repeatability = try container.decodeIfPresent(Repeatability.self, forKey: .repeatability)
   }
 
   public func encode(to encoder: any Encoder) throws {
@@ -161,7 +156,9 @@ extension LatencyPredictor: Codable {
     try container.encode(correction, forKey: .correction)
     try container.encode(gatedShare, forKey: .gatedShare)
     try container.encodeIfPresent(estimateErrorPercent, forKey: .estimateErrorPercent)
+    try container.encodeIfPresent(fitted, forKey: .fitted)
     try container.encodeIfPresent(heldOut, forKey: .heldOut)
+    try container.encodeIfPresent(repeatability, forKey: .repeatability)
     func texts(_ table: [KernelSignature: Double]) -> [String: Double] {
       Dictionary(uniqueKeysWithValues: table.map { ($0.key.description, $0.value) })
     }

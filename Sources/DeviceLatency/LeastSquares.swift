@@ -1,9 +1,10 @@
 /// Weighted least squares for a few unknowns, by normal equations in double precision.
 enum LeastSquares {
-  /// The coefficients that minimise `sum(weight (row . coefficients - target)^2) + ridge |coefficients|^2`.
+  /// The coefficients that minimise `sum(weight (row . coefficients - target)^2) + sum(ridge coefficient^2)`.
   ///
+  /// - Parameter ridges: One a coefficient.
   /// - Returns: `nil` where the equations have no single solution.
-  static func solve(rows: [[Double]], targets: [Double], weights: [Double], ridge: Double = 0) -> [Double]? {
+  static func solve(rows: [[Double]], targets: [Double], weights: [Double], ridges: [Double]) -> [Double]? {
     guard let size = rows.first?.count else { return nil }
     var matrix = [[Double]](repeating: [Double](repeating: 0, count: size + 1), count: size)
     for (index, row) in rows.enumerated() {
@@ -15,7 +16,7 @@ enum LeastSquares {
     }
     for i in 0..<size {
       for j in 0..<i { matrix[j][i] = matrix[i][j] }
-      matrix[i][i] += ridge
+      matrix[i][i] += ridges[i]
     }
     return eliminate(&matrix)
   }

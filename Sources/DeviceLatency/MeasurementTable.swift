@@ -1,7 +1,7 @@
 /// The measurements of one device, and for each subject the one to believe.
 public struct MeasurementTable {
   private var measurements: [LatencySubject: [LatencyMeasurement]] = [:]
-  private var bestProbe = Double.infinity
+  private var level = ProbeLevel()
   private let device: DeviceIdentity
 
   /// - Parameters:
@@ -15,13 +15,16 @@ public struct MeasurementTable {
   /// Adds a measurement, if it is of this device.
   public mutating func insert(_ new: LatencyMeasurement) {
     guard new.device == device else { return }
-    bestProbe = min(bestProbe, new.probeNanoseconds)
+    level.insert(new.probeNanoseconds)
     measurements[new.subject, default: []].append(new)
   }
 
-  /// Whether the machine was at its full speed, judged by the best probe known by now.
+  /// What the machine's probe reads at full speed, by the measurements known by now; `nil` where there are none.
+  public var probeLevel: Double? { level.count > 0 ? level.nanoseconds : nil }
+
+  /// Whether the machine was at its full speed, judged by all measurements known by now.
   public func isGated(_ measurement: LatencyMeasurement) -> Bool {
-    measurement.isGated && measurement.probeNanoseconds <= bestProbe * LatencyMeasurement.probeTolerance
+    measurement.isGated && level.admits(measurement.probeNanoseconds)
   }
 
   /// How often the subject was measured with the machine at its full speed.
@@ -34,6 +37,11 @@ public struct MeasurementTable {
     return (gated.isEmpty ? all : gated).min { $0.nanoseconds < $1.nanoseconds }
   }
 
+  /// The gated measurements of a subject, in the order in which they were made.
+  public func gated(_ subject: LatencySubject) -> [LatencyMeasurement] {
+    (measurements[subject] ?? []).filter(isGated).sorted { $0.secondsSince1970 < $1.secondsSince1970 }
+  }
+
   /// All kernels measured.
   public var kernels: [KernelSignature: LatencyMeasurement] {
     var kernels: [KernelSignature: LatencyMeasurement] = [:]
@@ -41,5 +49,22 @@ public struct MeasurementTable {
       if case .kernel(let kernel) = subject { kernels[kernel] = self[subject] }
     }
     return kernels
+  }
+
+  /// Microseconds that each measured kernel adds to a network, by all measurements of it and of what is taken off; below
+  /// zero where noise is larger than the kernel.
+  func kernelMicroseconds(_ method: KernelMethod) -> [KernelSignature: Double] {
+    let call = self[.emptyCall]?.microseconds ?? 0
+    var result: [KernelSignature: Double] = [:]
+    for (kernel, measurement) in kernels {
+      switch method {
+      case .alone: result[kernel] = measurement.microseconds - call
+      case .inContext:
+        let context = kernel.context
+        guard let around = context == .call ? call : self[.context(context)]?.microseconds else { continue }
+        result[kernel] = measurement.microseconds - around
+      }
+    }
+    return result
   }
 }

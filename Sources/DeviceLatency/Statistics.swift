@@ -43,10 +43,13 @@ public struct PredictionAccuracy: Hashable, Sendable, Codable {
   public struct Pair: Hashable, Sendable, Codable {
     public var predictedMilliseconds: Double
     public var measuredMilliseconds: Double
+    /// The network's space and subnet.
+    public var network: String?
 
-    public init(predictedMilliseconds: Double, measuredMilliseconds: Double) {
+    public init(predictedMilliseconds: Double, measuredMilliseconds: Double, network: String? = nil) {
       self.predictedMilliseconds = predictedMilliseconds
       self.measuredMilliseconds = measuredMilliseconds
+      self.network = network
     }
 
     /// `100 |predicted - measured| / measured`.

@@ -10,7 +10,7 @@ public struct Evaluation: Hashable, Sendable {
   public var accuracy: Double { images == 0 ? 0 : Double(correct) / Double(images) }
 }
 
-extension OnnxRuntimeSession {
+extension InferenceSession {
   /// Runs a classifier on labelled images.
   ///
   /// - Parameters:

@@ -6,7 +6,7 @@
 ///       switch error.code {
 ///       case .libraryMissing, .libraryTooOld: …  // `make setup`
 ///       case .modelRefused: …  // the message is in the runtime's words
-///       case .modelUnsupported, .wrongInput: …
+///       case .modelUnsupported, .wrongInput, .unknownDevice: …
 ///       }
 ///     }
 public struct InferenceError: Error, Hashable, Sendable, CustomStringConvertible {
@@ -21,6 +21,8 @@ public struct InferenceError: Error, Hashable, Sendable, CustomStringConvertible
     case modelUnsupported
     /// The data do not fit the model.
     case wrongInput
+    /// No such device.
+    case unknownDevice
   }
 
   public var code: Code

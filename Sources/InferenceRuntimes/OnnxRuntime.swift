@@ -6,15 +6,7 @@ public enum OnnxRuntime {
   /// Where the library is: the environment variable `ONNXRUNTIME_LIBRARY`, else where `make setup` puts it, below
   /// `SPACEEVO_ROOT` or the working directory.
   public static var libraryPath: String {
-    let environment = ProcessInfo.processInfo.environment
-    if let path = environment["ONNXRUNTIME_LIBRARY"], !path.isEmpty { return path }
-    let root = environment["SPACEEVO_ROOT"] ?? FileManager.default.currentDirectoryPath
-    #if os(macOS)
-      let file = "libonnxruntime.dylib"
-    #else
-      let file = "libonnxruntime.so"
-    #endif
-    return "\(root)/.deps/onnxruntime/lib/\(file)"
+    LibraryPath.of(variable: "ONNXRUNTIME_LIBRARY", folder: "onnxruntime", name: "libonnxruntime")
   }
 
   /// Loads the library, once a process.

@@ -93,3 +93,29 @@ extension GraphBuilder {
     }
   }
 }
+
+extension NetworkGraph {
+  /// A network, or a part of one, that is written operation by operation.
+  ///
+  /// - Parameters:
+  ///   - input: Of the graph, quantised.
+  ///   - body: Appends the operations; the last one appended is the output.
+  public init(input: TensorShape, _ body: (inout GraphBuilder, GraphBuilder.Value) -> Void) {
+    var builder = GraphBuilder()
+    let x = builder.input(input)
+    body(&builder, x)
+    self = builder.graph()
+  }
+
+  /// The same part several times in a row, as one graph.
+  ///
+  /// - Precondition: the part keeps the shape of its input.
+  public init(
+    chain count: Int, input: TensorShape, _ part: (inout GraphBuilder, GraphBuilder.Value) -> GraphBuilder.Value
+  ) {
+    self.init(input: input) { builder, x in
+      var x = x
+      for index in 0..<count { x = builder.scoped("\(index)") { part(&$0, x) } }
+    }
+  }
+}

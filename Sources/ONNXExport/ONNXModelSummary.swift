@@ -9,6 +9,8 @@ public struct ONNXModelSummary: Hashable, Sendable {
   }
 
   public private(set) var operations: [Operation] = []
+  /// Inputs for which the model tells no shape at all.
+  public private(set) var inputsWithoutShape: [String] = []
   /// The total size of the constants that are stored as bytes.
   public private(set) var constantBytes = 0
 
@@ -35,9 +37,27 @@ public struct ONNXModelSummary: Hashable, Sendable {
         try ONNXModelSummary.read(value) { number, value throws(ONNXExportError) in
           if number == 9 { constantBytes += value.count }
         }
+      case 11: try readInput(value)
       default: break
       }
     }
+  }
+
+  /// A value's name and, within its type, whether a tensor has a shape.
+  private mutating func readInput(_ bytes: ArraySlice<UInt8>) throws(ONNXExportError) {
+    var name = ""
+    var hasShape = false
+    try ONNXModelSummary.read(bytes) { number, value throws(ONNXExportError) in
+      if number == 1 { name = String(decoding: value, as: UTF8.self) }
+      guard number == 2 else { return }
+      try ONNXModelSummary.read(value) { number, value throws(ONNXExportError) in
+        guard number == 1 else { return }
+        try ONNXModelSummary.read(value) { number, _ throws(ONNXExportError) in
+          if number == 2 { hasShape = true }
+        }
+      }
+    }
+    if !hasShape { inputsWithoutShape.append(name) }
   }
 
   /// Calls `body` for each string, list of bytes or message in a message.

@@ -95,7 +95,7 @@ struct ModelsStep {
       try AtomicFile.write(Data(bytes), to: url)
       // From the disk: what is reported is what the file does.
       let file = [UInt8](try Data(contentsOf: url))
-      let evaluation = try OnnxRuntimeSession(file).evaluate(test.pixels, labels: test.labels)
+      let evaluation = try context.device.evaluationRuntime.session(file).evaluate(test.pixels, labels: test.labels)
       let timing = try measure(file, name: name, with: meter)
       let record = ModelRecord(
         file: name, subnet: chosen[index].subnet, predictedMilliseconds: predictor.milliseconds(of: network.graph),
@@ -111,10 +111,10 @@ struct ModelsStep {
   }
 
   /// - Throws: `TrainingError` where the device answers nothing within a minute.
-  private func measure(_ file: [UInt8], name: String, with meter: OnnxRuntimeMeter) throws -> LatencyMeasurement {
+  private func measure(_ file: [UInt8], name: String, with meter: any LatencyMeter) throws -> LatencyMeasurement {
     var result: LatencyMeasurement?
     try meter.measure(
-      [LatencyRequest(.model(name), .bytes(file))], effort: .network, until: .now + .seconds(60)
+      [LatencyRequest(.model(name), .bytes(file))], effort: .report, until: .now + .seconds(60)
     ) { result = $0 }
     guard let result else {
       throw TrainingError("\(name): the device gave no measurement within 60 seconds; the same command tries again")

@@ -93,11 +93,3 @@ public struct DesignProof: Codable, Hashable, Sendable {
   public var scored: Int
   public var bestExcludedBound: Double?
 }
-
-/// One whole network, predicted and measured.
-public struct NetworkLatencyRecord: Codable, Hashable, Sendable {
-  public var network: String
-  public var isHeldOut: Bool
-  public var predictedMilliseconds: Double
-  public var measuredMilliseconds: Double
-}

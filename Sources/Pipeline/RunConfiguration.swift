@@ -14,6 +14,7 @@ public struct RunConfiguration: Hashable, Sendable {
   }
 
   public struct Device: Hashable, Sendable {
+    /// A built-in name or a file.
     public var name: String
     public var threads: Int
   }
@@ -139,7 +140,7 @@ public struct RunConfiguration: Hashable, Sendable {
 
     let device = try root.required("device").mapping(keys: ["name", "threads"])
     self.device = Device(
-      name: try device.required("name").choice(["onnxruntime"]),
+      name: try device.required("name").string(),
       threads: try device.required("threads").int(in: 1...256))
 
     let profile = try root.required("profile").mapping(keys: ["seconds", "fitting-networks", "held-out-networks"])

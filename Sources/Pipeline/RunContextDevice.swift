@@ -11,10 +11,17 @@ import TorchTraining
 
 extension RunContext {
   /// The device that the configuration names.
+  var device: Device { get throws { try Device(configuration.device.name) } }
+
+  /// What times models on the device.
   ///
-  /// - Parameter bestProbe: Of earlier measurements of this run: a machine that is slower now is then known to be.
-  func meter(bestProbe: Double? = nil) throws -> OnnxRuntimeMeter {
-    try OnnxRuntimeMeter(threads: configuration.device.threads, bestProbe: bestProbe)
+  /// - Parameter earlierLevel: Of earlier measurements of this run: a machine that is slower now is then known to be.
+  func meter(earlierLevel: Double? = nil) throws -> any LatencyMeter {
+    try device.meter(threads: configuration.device.threads, earlierLevel: earlierLevel) { [display] in
+      display.note("The machine is busy: waiting for its full speed")
+    } check: {
+      try Interruption.check()
+    }
   }
 
   /// Writes an exported model's card: how to feed the file, and what was measured on it.
@@ -28,7 +35,7 @@ extension RunContext {
       subnet: record.subnet, versions: versions)
     card.accuracy = .init(
       dataSet: configuration.data.name, split: "test", images: record.images, correct: record.correct,
-      runtime: "onnxruntime \(timing.device.version)")
+      runtime: try "\(device.evaluationRuntime.rawValue) \(device.evaluationRuntime.load())")
     card.latency = .init(
       device: "\(timing.device)", milliseconds: timing.milliseconds,
       statistic: "minimum of \(timing.slices) slices of \(timing.rounds)", spreadPercent: timing.spreadPercent,

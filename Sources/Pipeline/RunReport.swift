@@ -1,3 +1,4 @@
+import DeviceLatency
 import Foundation
 import NetworkGraphs
 import Reports
@@ -16,7 +17,7 @@ struct RunReport {
   let blocks: [BlockRecord]
   let spaces: [EvolutionRecord]
   let design: DesignRecord?
-  let networks: [NetworkLatencyRecord]
+  let predictor: LatencyPredictor?
   let steps: [StepRecord]
   /// Where the run's stage tables are.
   private let tables: URL
@@ -42,7 +43,7 @@ struct RunReport {
     spaces = try all("spaces")
     let designs: [DesignRecord] = try all("design")
     design = designs.last
-    networks = try all("networks")
+    predictor = try DeviceProfile.predictor(in: paths)
     steps = try all("steps")
   }
 
@@ -210,31 +211,11 @@ struct RunReport {
   }
 
   private var latencySection: ReportPage.Section {
-    var groups: [(name: String, pairs: [AgreementChart.Pair])] = []
-    func pairs(_ held: Bool) -> [AgreementChart.Pair] {
-      networks.filter { $0.isHeldOut == held }.map {
-        .init(measured: $0.measuredMilliseconds, predicted: $0.predictedMilliseconds)
-      }
-    }
-    if !networks.isEmpty { groups = [("Fitted on", pairs(false)), ("Held out", pairs(true))] }
-    if !models.isEmpty {
-      groups.append(
-        (
-          "Exported models",
-          models.map { .init(measured: $0.measuredMilliseconds, predicted: $0.predictedMilliseconds) }
-        ))
-    }
-    guard !groups.isEmpty else { return .init("Predicted and measured latency", []) }
-    let chart = AgreementChart(
-      "Predicted against measured", quantity: "INT8 latency", unit: "ms", scale: .logarithmic, groups: groups)
-    return .init(
-      "Predicted and measured latency",
-      [
-        .paragraph(
-          "The predictor adds up the measured times of a network's operations and corrects the sum; the correction was fitted "
-            + "on some whole networks and is judged by others."),
-        .figure(chart, caption: "The band is 5 % either side of equality."),
-      ])
+    guard let predictor else { return .init("Predicted and measured latency", []) }
+    return LatencySection(
+      predictor: predictor,
+      models: models.map { .init(measured: $0.measuredMilliseconds, predicted: $0.predictedMilliseconds) }
+    ).section
   }
 
   private var trainingSection: ReportPage.Section {

@@ -94,6 +94,7 @@ struct ExportCommand: ParsableCommand {
       classes: classes, space: space, subnet: subnet, versions: ["program": Program.name])
   }
 }
+
 struct EvaluateCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "evaluate", abstract: "Accuracy of a model file on a data set's test images, by the runtime.")
@@ -107,17 +108,20 @@ struct EvaluateCommand: ParsableCommand {
   @Option(help: "The folder of the data set, where it is not where set-up puts it.", completion: .directory)
   var folder: String?
 
+  @OptionGroup var device: DeviceOptions
   @OptionGroup var output: OutputOptions
 
   private struct Answer: Encodable {
     var images: Int
     var correct: Int
     var top1: Double
+    var runtime: String
   }
 
   func run() throws {
     let bytes = try Program.bytes(ofFile: model)
-    let session = try OnnxRuntimeSession(bytes)
+    let runtime = try device.load().evaluationRuntime
+    let session = try runtime.session(bytes, .init(threads: device.threads))
     let test = try Program.testImages(data, folder: folder, size: session.inputs.first?.shape.last ?? nil)
     let progress = ProgressDisplay(isQuiet: output.quiet).begin("Evaluate", unit: "images", total: test.count)
     var done = 0
@@ -126,124 +130,15 @@ struct EvaluateCommand: ParsableCommand {
       done = $0
     }
     progress.finish()
-    let answer = Answer(images: evaluation.images, correct: evaluation.correct, top1: evaluation.accuracy)
+    let answer = Answer(
+      images: evaluation.images, correct: evaluation.correct, top1: evaluation.accuracy,
+      runtime: "\(runtime.rawValue) \(try runtime.load())")
     if output.json {
       try printJSON(answer)
     } else {
       print(
-        "\(answer.correct) of \(answer.images) right: top-1 \((100 * answer.top1).formatted(.number.precision(.fractionLength(2)))) %"
+        "\(answer.correct) of \(answer.images) right: top-1 \((100 * answer.top1).formatted(.number.precision(.fractionLength(2)))) % in \(answer.runtime)"
       )
     }
-  }
-}
-
-/// What `measure` times and `predict` predicts.
-struct SubnetOptions: ParsableArguments {
-  @Option(help: "The hyperspace: \(Hyperspace.builtInNames.joined(separator: ", ")), or a YAML file.")
-  var hyperspace: String?
-
-  @Option(help: "The search space.")
-  var space: String?
-
-  @Option(help: "The subnet.")
-  var subnet: String?
-
-  /// The graph, where all three are given.
-  func graph() throws -> (space: SearchSpace, subnet: Subnet, graph: NetworkGraph)? {
-    switch (hyperspace, space, subnet) {
-    case (nil, nil, nil): return nil
-    case (let hyperspace?, let space?, let subnet?):
-      let hyperspace = try Program.hyperspace(hyperspace)
-      let space = try hyperspace.space(space)
-      let subnet = try hyperspace.subnet(subnet, in: space)
-      return (space, subnet, try NetworkGraph(subnet, of: space, in: hyperspace))
-    default: throw ValidationError("A subnet needs --hyperspace, --space and --subnet.")
-    }
-  }
-}
-
-struct MeasureCommand: ParsableCommand {
-  static let configuration = CommandConfiguration(
-    commandName: "measure", abstract: "INT8 latency of a subnet, or of any model, measured on a device.")
-
-  @Option(help: "The device: onnxruntime.")
-  var device = "onnxruntime"
-
-  @Option(help: "Threads of the runtime.")
-  var threads = 1
-
-  @Option(help: "An ONNX file, ours or not.", completion: .file(extensions: ["onnx"]))
-  var model: String?
-
-  @OptionGroup var subnet: SubnetOptions
-  @OptionGroup var output: OutputOptions
-
-  mutating func validate() throws {
-    guard device == "onnxruntime" else { throw ValidationError("--device \(device): this version knows onnxruntime.") }
-    guard (1...256).contains(threads) else { throw ValidationError("--threads is from 1 to 256.") }
-    guard (model == nil) != (subnet.hyperspace == nil) else {
-      throw ValidationError("Give either --model, or --hyperspace, --space and --subnet.")
-    }
-  }
-
-  private struct Answer: Encodable {
-    var device: String
-    var milliseconds: Double
-    var spreadPercent: Double
-    var rounds: Int
-    var slices: Int
-    var gated: Bool
-  }
-
-  func run() throws {
-    let request: LatencyRequest
-    if let model {
-      request = LatencyRequest(.model(model), .bytes(try Program.bytes(ofFile: model)))
-    } else if let (space, subnet, graph) = try subnet.graph() {
-      request = LatencyRequest(.subnet(space, subnet), .network(graph))
-    } else {
-      throw ValidationError("Nothing to measure.")
-    }
-    let meter = try OnnxRuntimeMeter(threads: threads)
-    var result: LatencyMeasurement?
-    try meter.measure([request], effort: .network, until: .now + .seconds(60)) { result = $0 }
-    guard let result else { throw CleanExit.message("No measurement was completed in 60 seconds.") }
-    if output.json {
-      try printJSON(
-        Answer(
-          device: "\(result.device)", milliseconds: result.milliseconds, spreadPercent: result.spreadPercent,
-          rounds: result.rounds, slices: result.slices, gated: result.isGated))
-    } else {
-      let spread = result.spreadPercent.formatted(.number.precision(.fractionLength(1)))
-      print("\(result.milliseconds) ms on \(result.device)")
-      print("minimum of \(result.slices) slices of \(result.rounds), the worst of them \(spread) % longer")
-      if !result.isGated { print("the machine was busy all the time: take it for an upper bound") }
-    }
-  }
-}
-
-struct PredictCommand: ParsableCommand {
-  static let configuration = CommandConfiguration(
-    commandName: "predict", abstract: "INT8 latency of a subnet, predicted by the predictor of a run or a file.")
-
-  @Option(help: "The predictor: predictor.json of a run folder.", completion: .file(extensions: ["json"]))
-  var predictor: String
-
-  @OptionGroup var subnet: SubnetOptions
-  @OptionGroup var output: OutputOptions
-
-  private struct Answer: Encodable {
-    var device: String
-    var milliseconds: Double
-  }
-
-  func run() throws {
-    guard let (_, _, graph) = try subnet.graph() else {
-      throw ValidationError("Give --hyperspace, --space and --subnet.")
-    }
-    let predictor = try JSONDecoder().decode(
-      LatencyPredictor.self, from: Data(Program.bytes(ofFile: predictor)))
-    let answer = Answer(device: "\(predictor.device)", milliseconds: predictor.milliseconds(of: graph))
-    if output.json { try printJSON(answer) } else { print("\(answer.milliseconds) ms, predicted for \(answer.device)") }
   }
 }

@@ -45,13 +45,6 @@ struct RunCommand: ParsableCommand {
   }
 }
 
-struct ProfileCommand: ParsableCommand {
-  static let configuration = CommandConfiguration(
-    commandName: "profile", abstract: "Measure the device and fit the latency predictor (the run's first step).")
-  @OptionGroup var options: RunOptions
-  func run() throws { try options.open().through(.profile) }
-}
-
 struct DistillCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "distill", abstract: "Block-wise quantised distillation, up to the stage tables.")

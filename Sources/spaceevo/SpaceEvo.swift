@@ -16,7 +16,7 @@ struct SpaceEvo: AsyncParsableCommand {
       """,
     version: Program.version,
     subcommands: [
-      RunCommand.self, ProfileCommand.self, DistillCommand.self, EvolveCommand.self, ScoreCommand.self,
+      RunCommand.self, StudyCommand.self, ProfileCommand.self, DistillCommand.self, EvolveCommand.self, ScoreCommand.self,
       OptimumCommand.self, AgreementCommand.self, TablesCommand.self, TrainCommand.self, SearchCommand.self,
       CompareCommand.self, ExportCommand.self, EvaluateCommand.self, MeasureCommand.self, PredictCommand.self,
       CostCommand.self, ReportCommand.self,

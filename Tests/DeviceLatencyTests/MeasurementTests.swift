@@ -10,7 +10,8 @@ struct MeasurementTests {
 
   func measurement(_ slices: [LatencySlice], needed: Int) -> LatencyMeasurement? {
     LatencyMeasurement(
-      slices, device: device, subject: .emptyCall, bestProbe: 100, needed: needed, secondsSince1970: 0)
+      slices, device: device, subject: .emptyCall, level: ProbeLevel(earlier: 100), needed: needed,
+      secondsSince1970: 0)
   }
 
   @Test("Slices count only where the probe was within 5 % of the best")
@@ -26,6 +27,40 @@ struct MeasurementTests {
     #expect(value.slices == 3)
     #expect(value.rounds == 4)
     #expect(value.probeNanoseconds == 105)
+  }
+
+  @Test("Single readings that no other comes near do not become the machine's full speed")
+  func outliers() {
+    var level = ProbeLevel()
+    #expect(level.nanoseconds == .infinity)
+    var generator = SeededGenerator(seed: 8)
+    // A clock that boosted twice, then 300 readings of an ordinary machine and as many of a slow one.
+    for reading in [80, 82] as [Double] { level.insert(reading) }
+    for _ in 0..<300 {
+      level.insert(100 + 2 * generator.uniform())
+      level.insert(130 + 20 * generator.uniform())
+    }
+    #expect((100..<101).contains(level.nanoseconds))
+    #expect(level.admits(104))
+    #expect(!level.admits(107))
+    #expect(ProbeLevel([120, 100, 110]).nanoseconds == 120)
+  }
+
+  @Test("A machine that is slow from beginning to end is known by earlier measurements")
+  func earlier() {
+    var level = ProbeLevel(earlier: 100)
+    for _ in 0..<50 { level.insert(130) }
+    #expect(!level.admits(130))
+    var faster = ProbeLevel(earlier: 100)
+    for _ in 0..<50 { faster.insert(80) }
+    #expect(faster.nanoseconds == 80)
+  }
+
+  @Test("The level of many readings is that of all of them", arguments: 0..<4 as Range<UInt64>)
+  func manyReadings(seed: UInt64) {
+    var generator = SeededGenerator(seed: seed)
+    let readings = (0..<20_000).map { _ in 100 * (1 + generator.uniform()) }
+    #expect(ProbeLevel(readings).nanoseconds == readings.sorted()[400])
   }
 
   @Test("With too few slices at full speed the number says so")

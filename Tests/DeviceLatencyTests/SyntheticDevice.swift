@@ -8,9 +8,13 @@ struct SyntheticDevice: LatencyMeter {
     name: "synthetic", version: "1", processor: "none", instructionSets: [], threads: 1)
   var correction = LatencyCorrection(
     scale: 1.04, microsecondsPerOperation: 0.6, microsecondsPerMegabyte: 18, microsecondsPerCall: 1.5)
-  /// How many measurements it makes before its time is up.
-  var patience = Int.max
+  /// How many measurements it makes in all before its time is up.
+  var patience = Int.max {
+    didSet { made = Counter() }
+  }
+  private var made = Counter()
   var isBusy = false
+  var kernelMethod = KernelMethod.alone
 
   static let emptyCallMicroseconds = 1.0
 
@@ -28,23 +32,52 @@ struct SyntheticDevice: LatencyMeter {
     for (node, kernel) in zip(graph.nodes, graph.kernelSignatures(isWhole: true)) {
       guard let kernel else { continue }
       sum +=
-        correction.scale * SyntheticDevice.microseconds(kernel) + correction.microsecondsPerOperation
+        correction.scales[kernel.group.rawValue] * SyntheticDevice.microseconds(kernel)
+        + correction.microsecondsPerOperation
         + correction.microsecondsPerMegabyte * Double(node.convolution?.weightCount ?? 0) / 1e6
     }
     return sum
+  }
+
+  /// The sum of a model's operations, with a change of order at each end that depends on the map there.
+  private func networkOf(_ graph: NetworkGraph, _ kernel: KernelSignature?) -> Double {
+    let inside = graph.kernelSignatures(isWhole: false).compactMap(\.self).reduce(0) {
+      $0 + SyntheticDevice.microseconds($1)
+    }
+    return SyntheticDevice.emptyCallMicroseconds + inside + Double(graph.inputShape.count + graph.outputShape.count)
+      / 500
+  }
+
+  /// Float convolutions take twice as long, depthwise ones seven tenths; everything else as long.
+  private func part(_ graph: NetworkGraph, _ precision: LatencyRequest.Precision) -> Double {
+    let kernels = graph.kernelSignatures(isWhole: false).compactMap(\.self)
+    return kernels.reduce(3) { sum, kernel in
+      let factor =
+        switch kernel.group {
+        case .dense, .pointwise: 2.0
+        case .depthwise: 0.7
+        default: 1.0
+        }
+      return sum + SyntheticDevice.microseconds(kernel) * (precision == .float32 ? factor : 1)
+    }
   }
 
   func measure(
     _ requests: [LatencyRequest], effort: MeasurementEffort, until deadline: ContinuousClock.Instant,
     record: (LatencyMeasurement) throws -> Void
   ) throws {
-    for request in requests.prefix(patience) {
+    for request in requests.prefix(max(0, patience - made.count)) {
+      made.count += 1
       let time =
         switch request.model {
         case .empty: SyntheticDevice.emptyCallMicroseconds
         case .kernel(let kernel): SyntheticDevice.microseconds(kernel) + SyntheticDevice.emptyCallMicroseconds
-        case .network(let graph): microseconds(graph)
-        case .part, .bytes: 0.0
+        case .network(let graph, _): microseconds(graph)
+        case .part(let graph, let precision): part(graph, precision)
+        case .kernelInContext(let kernel): networkOf(NetworkGraph(inContext: kernel), kernel)
+        case .context(let context):
+          NetworkGraph(context).map { networkOf($0, nil) } ?? SyntheticDevice.emptyCallMicroseconds
+        case .bytes: 0.0
         }
       try record(
         LatencyMeasurement(
@@ -53,6 +86,8 @@ struct SyntheticDevice: LatencyMeter {
     }
   }
 }
+
+private final class Counter { var count = 0 }
 
 /// Random networks of random spaces of a built-in hyperspace.
 func randomGraphs(_ name: String, count: Int, seed: UInt64 = 7) throws -> [NetworkGraph] {

@@ -20,7 +20,7 @@ struct MeterTests {
     requests.append(LatencyRequest(network.subject, .network(network.graph)))
     let file = try ONNXModel.bytes(IntegerNetwork(randomWeights: 1, for: network.graph))
     requests.append(LatencyRequest(.model("file"), .bytes(file)))
-    let meter = try OnnxRuntimeMeter()
+    let meter = try RuntimeMeter(.onnxRuntime)
     var found: [LatencyMeasurement] = []
     try meter.measure(requests, effort: quick, until: .now + .seconds(60)) { found.append($0) }
     #expect(found.map(\.subject) == requests.map(\.subject))
@@ -36,7 +36,7 @@ struct MeterTests {
 
   @Test("On a machine that was once much faster every number is marked as doubtful")
   func busy() throws {
-    let meter = try OnnxRuntimeMeter(bestProbe: 1)
+    let meter = try RuntimeMeter(.onnxRuntime, earlierLevel: 1)
     var found: [LatencyMeasurement] = []
     try meter.measure([.emptyCall], effort: quick, until: .now + .seconds(60)) { found.append($0) }
     #expect(found.count == 1)
@@ -45,7 +45,7 @@ struct MeterTests {
 
   @Test("After the deadline nothing is begun; a model that the runtime refuses is an error")
   func limits() throws {
-    let meter = try OnnxRuntimeMeter()
+    let meter = try RuntimeMeter(.onnxRuntime)
     try meter.measure([.emptyCall], effort: quick, until: .now - .seconds(1)) { _ in Issue.record("began") }
     #expect(throws: InferenceError.self) {
       try meter.measure(
@@ -58,7 +58,7 @@ struct MeterTests {
   func profile() throws {
     let hyperspace = try #require(Hyperspace.builtIn("mini32"))
     let profile = LatencyProfile(hyperspace: hyperspace, fittedNetworks: 4, heldOutNetworks: 2, countedNetworks: 5)
-    let meter = try OnnxRuntimeMeter()
+    let meter = try RuntimeMeter(.onnxRuntime)
     var records: [LatencyMeasurement] = []
     let predictor = try profile.run(meter, budget: .seconds(8)) { records.append($0) }
     #expect(!predictor.kernels.isEmpty)

@@ -39,7 +39,7 @@ import Testing
     for step in [Run.Step.profile, .teacher, .distillation, .design, .supernet, .search, .models] {
       let run = try TinyRun.open("pieces", in: folder)
       if step == .profile {
-        for name in ["predictor.json", "records/latency.jsonl", "records/networks.jsonl"] {
+        for name in ["predictor.json", "records/latency.jsonl"] {
           try FileManager.default.copyItem(
             at: folder.appending(path: "whole/\(name)"), to: folder.appending(path: "pieces/\(name)"))
         }

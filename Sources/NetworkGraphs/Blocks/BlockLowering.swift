@@ -1,4 +1,4 @@
-import SearchSpaces
+public import SearchSpaces
 
 extension GraphBuilder {
   /// Lowers one block of a stage.
@@ -9,7 +9,7 @@ extension GraphBuilder {
   ///   - choice: Kernel, output width and expansion.
   ///   - stride: 1, or the stage's stride for its first block.
   /// - Returns: `choice.width x ceil(H / stride) x ceil(W / stride)`.
-  mutating func block(_ type: BlockType, _ input: Value, _ choice: BlockChoice, stride: Int) -> Value {
+  public mutating func block(_ type: BlockType, _ input: Value, _ choice: BlockChoice, stride: Int) -> Value {
     switch type.family {
     case .dualDepthwise: dualDepthwise(type, input, choice, stride: stride)
     case .mbconv: mbconv(type, input, choice, stride: stride)

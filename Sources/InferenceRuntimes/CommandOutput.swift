@@ -1,0 +1,57 @@
+/// What a device's command printed, as times.
+struct CommandOutput {
+  /// Nanoseconds by model, in the order of the models; `nil` where there was none.
+  var nanoseconds: [Double?]
+  /// What does not fit, for the user to read; `nil` where all is well.
+  var complaint: String?
+
+  /// - Parameters:
+  ///   - text: Standard output.
+  ///   - names: The models' names.
+  init(_ text: String, names: [String], device: CommandDevice) {
+    nanoseconds = names.map { _ in nil }
+    let numbers = device.pattern.map { CommandOutput.matches(of: $0, in: text) } ?? CommandOutput.lines(of: text)
+    var next = 0
+    for (name, word) in numbers {
+      var index = next
+      if let name {
+        guard let named = names.firstIndex(of: name) else {
+          complaint = "printed \"\(name)\", which is none of the models"
+          return
+        }
+        index = named
+      }
+      guard names.indices.contains(index) else {
+        complaint = "printed more numbers than there are models (\(names.count))"
+        return
+      }
+      guard let value = Double(word), value.isFinite, value > 0, value * device.unit.nanoseconds < 1e13 else {
+        complaint =
+          "printed \"\(word.prefix(60))\" where the \(device.unit) of \(names[index]) belong: a positive number is right"
+        return
+      }
+      // A tool may print several times of a model; the shortest counts.
+      nanoseconds[index] = min(nanoseconds[index] ?? .infinity, value * device.unit.nanoseconds)
+      if name == nil { next += 1 }
+    }
+    let missing = zip(names, nanoseconds).filter { $0.1 == nil }.map(\.0)
+    if !missing.isEmpty { complaint = "printed no time of \(missing.joined(separator: ", "))" }
+  }
+
+  /// `NAME NUMBER` or `NUMBER`, a line each.
+  private static func lines(of text: String) -> [(name: String?, word: String)] {
+    text.split(whereSeparator: \.isNewline).compactMap { line in
+      let words = line.split(whereSeparator: \.isWhitespace).map(String.init)
+      switch words.count {
+      case 0: return nil
+      case 2: return (words[0], words[1])
+      default: return (nil, words.joined(separator: " "))
+      }
+    }
+  }
+
+  private static func matches(of pattern: String, in text: String) -> [(name: String?, word: String)] {
+    guard let expression = try? Regex(pattern) else { return [] }
+    return text.matches(of: expression).map { match in (nil, match.output[1].substring.map(String.init) ?? "") }
+  }
+}

@@ -1,0 +1,72 @@
+public import DeviceLatency
+import Foundation
+import StrictYAML
+
+/// A device as the user names it: a runtime in this process, or what a file describes.
+public enum Device: Hashable, Sendable {
+  case local(LocalRuntime)
+  case command(CommandDevice)
+
+  /// The names that need no file.
+  public static let builtInNames = LocalRuntime.allCases.map(\.rawValue)
+
+  /// - Parameter nameOrFile: A built-in name, or a YAML file.
+  /// - Throws: `InferenceError` that lists the names; `YAMLError` with the line of what is wrong in the file.
+  public init(_ nameOrFile: String) throws {
+    if let runtime = LocalRuntime(rawValue: nameOrFile) {
+      self = .local(runtime)
+      return
+    }
+    guard let data = FileManager.default.contents(atPath: nameOrFile) else {
+      throw InferenceError(
+        .unknownDevice,
+        "device \"\(nameOrFile)\" is neither one of \(Device.builtInNames.joined(separator: ", ")) nor a YAML file that can "
+          + "be read")
+    }
+    guard let text = String(data: data, encoding: .utf8) else {
+      throw YAMLError(file: nameOrFile, message: "is no UTF-8 text")
+    }
+    self = .command(try CommandDevice(yaml: text, file: nameOrFile))
+  }
+
+  /// What its measurements belong to.
+  ///
+  /// - Throws: `InferenceError` where the runtime is not there.
+  public func identity(threads: Int) throws -> DeviceIdentity {
+    switch self {
+    case .local(let runtime): DeviceIdentity(local: runtime.rawValue, version: try runtime.load(), threads: threads)
+    case .command(let device): device.identity(threads: threads)
+    }
+  }
+
+  /// What times models there.
+  ///
+  /// - Parameters:
+  ///   - threads: Of the runtime.
+  ///   - earlierLevel: See `RuntimeMeter`.
+  ///   - onWait: Called when the machine is busy and the meter begins to wait for it.
+  ///   - check: Called now and then while a command runs elsewhere; what it throws ends the measuring.
+  public func meter(
+    threads: Int, earlierLevel: Double? = nil, onWait: @escaping () -> Void = {},
+    check: @escaping () throws -> Void = {}
+  ) throws -> any LatencyMeter {
+    switch self {
+    case .local(let runtime):
+      let meter = try RuntimeMeter(runtime, threads: threads, earlierLevel: earlierLevel)
+      meter.onWait = onWait
+      return meter
+    case .command(let device):
+      let meter = try CommandMeter(device, threads: threads)
+      meter.check = check
+      return meter
+    }
+  }
+
+  /// The runtime in this process that runs the device's models where their answers are wanted and not their time.
+  public var evaluationRuntime: LocalRuntime {
+    switch self {
+    case .local(let runtime): runtime
+    case .command: .onnxRuntime
+    }
+  }
+}

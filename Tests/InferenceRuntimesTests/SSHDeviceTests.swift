@@ -1,0 +1,154 @@
+import DeviceLatency
+import Foundation
+import InferenceRuntimes
+import NetworkGraphs
+import SearchSpaces
+import Testing
+
+/// A device reached over ssh: a server of the test's own on this machine, with its own keys, on a high port.
+@Suite("Devices over ssh", .serialized, .enabled(if: SSHServer.isInstalled, "needs Debian's openssh-server"))
+struct SSHDeviceTests {
+  func requests(_ count: Int) -> [LatencyRequest] {
+    (1...count).map { index in
+      LatencyRequest(
+        KernelSignature(
+          kind: .convolution(kernel: 3, stride: 1, outputChannels: 8 * index),
+          input: TensorShape(channels: 8, height: 8, width: 8), range: .relu))
+    }
+  }
+
+  /// A device that copies files to a folder behind the server and runs `tool` on them there.
+  func device(_ server: SSHServer, tool: String, _ more: String = "") throws -> CommandDevice {
+    let there = server.folder.appending(path: "there").path(percentEncoded: false)
+    try FileManager.default.createDirectory(atPath: there, withIntermediateDirectories: true)
+    let copy = (["scp", "-q", "-P", "\(server.port)"] + server.options + ["{files}", "127.0.0.1:\(there)/"])
+    let run = (["ssh", "-p", "\(server.port)"] + server.options + ["127.0.0.1", "cd \(there) && \(tool)"])
+    func yaml(_ words: [String]) -> String { "[" + words.map { "'\($0)'" }.joined(separator: ", ") + "]" }
+    return try CommandDevice(
+      yaml: "name: loopback\nversion: python\nprepare: \(yaml(copy))\ntime: \(yaml(run))\nretries: 0\n\(more)",
+      file: "loopback.yaml")
+  }
+
+  @Test("Models are sent, timed by the project's own tool, and come back as measurements")
+  func measures() throws {
+    let server = try SSHServer()
+    defer { server.stop() }
+    let root = ProcessInfo.processInfo.environment["SPACEEVO_ROOT"] ?? FileManager.default.currentDirectoryPath
+    let tool =
+      "\(root)/.deps/python/bin/python \(root)/scripts/time_models.py --seconds 0.02 --threads {threads} {names}"
+    let meter = try CommandMeter(device(server, tool: tool, "batch: 3\nrounds: 2\ntimeout: 60"), threads: 1)
+    var found: [LatencyMeasurement] = []
+    let wanted = requests(4) + [.emptyCall]
+    try meter.measure(wanted, effort: .kernel, until: .now + .seconds(100)) { found.append($0) }
+    #expect(found.map(\.subject) == wanted.map(\.subject))
+    #expect(found.allSatisfy { $0.milliseconds > 0 && $0.milliseconds < 1_000 && $0.rounds == 2 })
+    #expect(meter.device.name == "loopback")
+  }
+
+  @Test("A host that hangs, or whose connection breaks half-way, loses nothing that was measured")
+  func breaks() throws {
+    let server = try SSHServer()
+    defer { server.stop() }
+    for end in ["sleep 60", "kill -9 $PPID"] {
+      let tool = "for f in {names}; do case $f in *-2.onnx) \(end);; esac; echo $f 3; done"
+      let meter = try CommandMeter(device(server, tool: tool, "rounds: 1\ntimeout: 3"), threads: 1)
+      var found: [LatencyMeasurement] = []
+      let error = #expect(throws: CommandError.self) {
+        try meter.measure(requests(5), effort: .kernel, until: .now + .seconds(100)) { found.append($0) }
+      }
+      #expect(error?.description.contains("loopback") == true)
+      #expect(found.map(\.subject) == requests(5).prefix(2).map(\.subject))
+    }
+  }
+
+  @Test("A host that is not there is named in ssh's words")
+  func unreachable() throws {
+    let server = try SSHServer()
+    server.stop()
+    let meter = try CommandMeter(device(server, tool: "echo 1 {names}"), threads: 1)
+    let error = #expect(throws: CommandError.self) {
+      try meter.measure(requests(1), effort: .kernel, until: .now + .seconds(100)) { _ in Issue.record("measured") }
+    }
+    #expect(error?.description.contains("refused") == true, "\(error.map { "\($0)" } ?? "")")
+  }
+}
+
+/// An ssh server with keys, port and configuration of its own.
+final class SSHServer {
+  static let program = "/usr/sbin/sshd"
+  static var isInstalled: Bool { FileManager.default.isExecutableFile(atPath: program) }
+
+  let folder: URL
+  let port: Int
+  private let process = Process()
+
+  init() throws {
+    folder = FileManager.default.temporaryDirectory.appending(path: "sshd-\(UUID().uuidString)")
+    port = 20_000 + Int.random(in: 0..<20_000)
+    try FileManager.default.createDirectory(
+      at: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+    // A server that was started by root wants this folder; the package's service would make it.
+    if geteuid() == 0 {
+      try? FileManager.default.createDirectory(atPath: "/run/sshd", withIntermediateDirectories: true)
+    }
+    for key in ["host", "user"] {
+      try SSHServer.run("/usr/bin/ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-f", path(key)])
+    }
+    try FileManager.default.copyItem(atPath: path("user.pub"), toPath: path("authorized"))
+    try Data(
+      """
+      Port \(port)
+      ListenAddress 127.0.0.1
+      HostKey \(path("host"))
+      AuthorizedKeysFile \(path("authorized"))
+      PidFile none
+      StrictModes no
+      PasswordAuthentication no
+      PermitRootLogin prohibit-password
+      UsePAM no
+      Subsystem sftp internal-sftp
+      """.utf8
+    ).write(to: folder.appending(path: "config"))
+    process.executableURL = URL(filePath: SSHServer.program)
+    process.arguments = ["-D", "-e", "-f", path("config")]
+    process.standardError = FileHandle.nullDevice
+    try process.run()
+    try waitUntilReady()
+  }
+
+  func path(_ name: String) -> String { folder.appending(path: name).path(percentEncoded: false) }
+
+  /// Of ssh and scp alike.
+  var options: [String] {
+    [
+      "-i", path("user"), "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o",
+      "LogLevel=ERROR", "-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes", "-F", "/dev/null",
+    ]
+  }
+
+  func stop() {
+    process.terminate()
+    process.waitUntilExit()
+    try? FileManager.default.removeItem(at: folder)
+  }
+
+  private func waitUntilReady() throws {
+    for _ in 0..<100 {
+      let arguments = ["-p", "\(port)"] + options + ["127.0.0.1", "true"]
+      if (try? SSHServer.run("/usr/bin/ssh", arguments)) != nil { return }
+      usleep(100_000)
+    }
+    throw CocoaError(.executableLoad)
+  }
+
+  private static func run(_ program: String, _ arguments: [String]) throws {
+    let process = Process()
+    process.executableURL = URL(filePath: program)
+    process.arguments = arguments
+    process.standardInput = FileHandle.nullDevice
+    process.standardError = FileHandle.nullDevice
+    try process.run()
+    process.waitUntilExit()
+    guard process.terminationStatus == 0 else { throw CocoaError(.executableLoad) }
+  }
+}
