@@ -11,7 +11,10 @@ import TorchTraining
 struct ProfileStep {
   let context: RunContext
 
-  private var file: URL { context.folder.paths.root.appending(path: "predictor.json") }
+  private var file: URL { Self.file(context.folder.paths) }
+
+  /// Where a run keeps its predictor.
+  static func file(_ paths: RunFolderPaths) -> URL { paths.root.appending(path: "predictor.json") }
 
   func run() throws -> LatencyPredictor {
     if let data = FileManager.default.contents(atPath: file.path(percentEncoded: false)) {

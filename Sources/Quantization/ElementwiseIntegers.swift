@@ -57,8 +57,10 @@ extension IntegerNetwork {
   func multiplication(at node: Int) -> (UInt8, UInt8) -> UInt8 {
     let (a, b) = (quantizers[graph.nodes[node].inputs[0]], quantizers[graph.nodes[node].inputs[1]])
     let output = quantizers[node]
+    let ratio = a.scale * b.scale / output.scale
     return { x, y in
-      let product = a.dequantize(x) * b.dequantize(y) / output.scale + Float(output.zeroPoint)
+      let integers = (Int(x) - Int(a.zeroPoint)) * (Int(y) - Int(b.zeroPoint))
+      let product = Float(integers) * ratio + Float(output.zeroPoint)
       return UInt8(max(0, min(255, product.rounded(.toNearestOrEven))))
     }
   }

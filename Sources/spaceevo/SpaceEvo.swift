@@ -18,6 +18,7 @@ struct SpaceEvo: AsyncParsableCommand {
     subcommands: [
       RunCommand.self, ProfileCommand.self, DistillCommand.self, EvolveCommand.self,
       ScoreCommand.self, TrainCommand.self, SearchCommand.self, ExportCommand.self, EvaluateCommand.self,
+      VerifyCommand.self,
       MeasureCommand.self, PredictCommand.self, CostCommand.self, ReportCommand.self,
     ])
 
