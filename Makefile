@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test lint bench clean
+.PHONY: help setup build demo test lint bench torture clean
 
 # The run folder of `make demo`; running it again with the same folder goes on from where it stopped.
 RUN ?= runs/demo
@@ -35,6 +35,9 @@ test: setup lint ## Check the format, build everything and run all tests
 bench: ## Time scores, evolution and optimum; TABLES=FOLDER names the published onnxw tables
 	SPACEEVO_PURE=1 swift build -c release --scratch-path .build-pure --product spaceevo-benchmarks
 	.build-pure/release/spaceevo-benchmarks $(TABLES)
+
+torture: build ## Kill small runs at random moments and at every write, and compare what they end with; half an hour
+	python3 scripts/torture.py
 
 clean: ## Remove what was built; `rm -rf .deps` removes what was fetched
 	swift package clean

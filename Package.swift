@@ -52,7 +52,8 @@ var targets: [Target] = [
 if !pureOnly {
   targets += [
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"]), .brew(["zlib"])]),
-    .target(name: "Datasets", dependencies: ["CZlib", "SearchSpaces"], swiftSettings: common),
+    .target(name: "CImages", linkerSettings: [.linkedLibrary("jpeg"), .linkedLibrary("png")]),
+    .target(name: "Datasets", dependencies: ["CImages", "CZlib", "SearchSpaces"], swiftSettings: common),
     .target(name: "RunFolders", dependencies: ["StrictYAML"], swiftSettings: common),
     .target(
       name: "ONNXExport", dependencies: ["NetworkGraphs", "Quantization"], swiftSettings: common),
@@ -108,7 +109,8 @@ if !pureOnly {
       ], swiftSettings: common),
     .testTarget(
       name: "TorchTrainingTests",
-      dependencies: ["TorchTraining", "NetworkGraphs", "Quantization", "SearchSpaces"], swiftSettings: common),
+      dependencies: ["TorchTraining", "Datasets", "NetworkGraphs", "Quantization", "SearchSpaces"],
+      swiftSettings: common),
     .testTarget(
       name: "PipelineTests",
       dependencies: [

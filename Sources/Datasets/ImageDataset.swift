@@ -60,6 +60,29 @@ public struct ImageDataset: Hashable, Sendable {
     labels.reduce(into: [Int](repeating: 0, count: classNames.count)) { $0[Int($1)] += 1 }
   }
 
+  /// The same images at another size and with as many channels as asked for: the middle square of each, resized.
+  public func resized(to size: Int, channels wanted: Int? = nil) throws(DatasetError) -> ImageDataset {
+    let wanted = wanted ?? channels
+    if size == height && size == width && wanted == channels { return self }
+    var pixels: [UInt8] = []
+    pixels.reserveCapacity(count * wanted * size * size)
+    for index in 0..<count {
+      let picture = Picture(channels: channels, height: height, width: width, pixels: Array(image(index)))
+      pixels += picture.square(side: size).with(channels: wanted).pixels
+    }
+    return try ImageDataset(
+      name: name, classNames: classNames, channels: wanted, height: size, width: size, pixels: pixels, labels: labels)
+  }
+
+  /// The images of these indices, in their order.
+  ///
+  /// - Throws: `DatasetError` (`inconsistent`) where there is none.
+  public func subset(_ indices: [Int], name: String) throws(DatasetError) -> ImageDataset {
+    try ImageDataset(
+      name: name, classNames: classNames, channels: channels, height: height, width: width,
+      pixels: self.pixels(of: indices), labels: indices.map { labels[$0] })
+  }
+
   /// The same images with a border of zero pixels all around, `size` pixels high and wide.
   ///
   /// Where the border cannot be even, it is one pixel wider below and on the right.

@@ -36,6 +36,23 @@ public enum Statistics {
     guard untiedA > 0, untiedB > 0 else { return 0 }
     return Double(balance) / (Double(untiedA) * Double(untiedB)).squareRoot()
   }
+
+  /// Spearman's rank correlation, equal values sharing the mean of their ranks; 0 where one list is constant.
+  ///
+  /// - Precondition: as many values in each.
+  public static func spearmanRho(_ a: [Double], _ b: [Double]) -> Double {
+    precondition(a.count == b.count, "one value of each a pair")
+    func ranks(_ values: [Double]) -> [Double] {
+      values.map { value in
+        Double(values.count { $0 < value }) + Double(values.count { $0 == value } - 1) / 2
+          - Double(values.count - 1) / 2
+      }
+    }
+    let (x, y) = (ranks(a), ranks(b))
+    func sum(_ p: [Double], _ q: [Double]) -> Double { zip(p, q).reduce(0) { $0 + $1.0 * $1.1 } }
+    let size = (sum(x, x) * sum(y, y)).squareRoot()
+    return size > 0 ? sum(x, y) / size : 0
+  }
 }
 
 /// How predictions meet measurements that the predictor has not seen.

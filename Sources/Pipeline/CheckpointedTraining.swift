@@ -16,8 +16,10 @@ struct CheckpointedTraining {
   let epoch: Int
   let batch: Int
 
-  var checkpoint: URL {
-    context.folder.paths.checkpoints.appending(path: "\(network)-\(phase).safetensors")
+  var checkpoint: URL { Self.checkpoint(network, phase, in: context.folder.paths) }
+
+  static func checkpoint(_ network: String, _ phase: String, in paths: RunFolderPaths) -> URL {
+    paths.checkpoints.appending(path: "\(network)-\(phase).safetensors")
   }
 
   /// Whether there is a checkpoint.
@@ -89,14 +91,31 @@ struct CheckpointedTraining {
   private static let velocityPrefix = "velocity:"
 
   private func read(into store: ParameterStore, velocities optimizer: SGD?) throws -> TrainingRecord? {
+    try Self.read(checkpoint, into: store, velocities: optimizer)
+  }
+
+  /// Reads a checkpoint that another process may have written; the steps done, 0 where there is none.
+  static func restore(_ store: ParameterStore, from checkpoint: URL) throws -> Int {
+    try read(checkpoint, into: store, velocities: nil)?.step ?? 0
+  }
+
+  private static func read(
+    _ checkpoint: URL, into store: ParameterStore, velocities optimizer: SGD?
+  ) throws -> TrainingRecord? {
     guard FileManager.default.fileExists(atPath: checkpoint.path(percentEncoded: false)) else { return nil }
     let file = try Safetensors(contentsOf: checkpoint)
     guard let text = file.metadata["record"] else {
       throw TrainingError("\(checkpoint.lastPathComponent) is no checkpoint of a training: it has no record of one")
     }
     let names = store.layout.names
-    try restore(names, try store.tensors(names), from: file, prefix: "")
-    if let optimizer { try restore(names, optimizer.velocities, from: file, prefix: Self.velocityPrefix) }
+    do {
+      try TorchTraining.restore(names, try store.tensors(names), from: file, prefix: "")
+      if let optimizer {
+        try TorchTraining.restore(names, optimizer.velocities, from: file, prefix: velocityPrefix)
+      }
+    } catch {
+      throw TrainingError("\(checkpoint.path(percentEncoded: false)): it is of another network: \(error)")
+    }
     return try JSONDecoder().decode(TrainingRecord.self, from: Data(text.utf8))
   }
 }

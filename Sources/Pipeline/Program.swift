@@ -1,4 +1,3 @@
-public import Datasets
 public import Foundation
 public import SearchSpaces
 import StrictYAML
@@ -46,26 +45,5 @@ extension Program {
       throw TrainingError("\(path): there is no such file that can be read")
     }
     return [UInt8](data)
-  }
-
-  /// The test images of a data set, padded to `size` pixels where they are smaller.
-  ///
-  /// - Parameter folder: `nil` for where set-up put it.
-  /// - Throws: `DatasetError` that names the file; an error that lists the known data sets.
-  public static func testImages(_ name: String, folder: String?, size: Int?) throws -> ImageDataset {
-    try images(name, folder: folder, part: .test, size: size)
-  }
-
-  static func images(_ name: String, folder: String?, part: PublishedPart, size: Int?) throws -> ImageDataset {
-    let url = folder.map { URL(filePath: $0) } ?? dataFolder.appending(path: name)
-    let images: ImageDataset
-    switch name {
-    case "fashion-mnist": images = try FashionMNIST.load(folder: url, part: part)
-    case "cifar10": images = try CIFAR10.load(folder: url, part: part)
-    case "cifar100": images = try CIFAR100.load(folder: url, part: part)
-    default: throw TrainingError("data set \"\(name)\" is not known; right would be fashion-mnist, cifar10 or cifar100")
-    }
-    guard let size, images.height != size || images.width != size else { return images }
-    return try images.padded(to: size)
   }
 }

@@ -35,6 +35,24 @@ public struct BlockRecord: Codable, Hashable, Sendable {
   public var integerLoss: Double
   /// How often training was begun; more than once where it diverged.
   public var attempts: Int
+  /// Whether it diverged each time: the losses are then 1, those of the teacher's mean.
+  public var diverged: Bool?
+}
+
+/// One sub-stage as the tables see it, with weights that all share, and trained alone.
+public struct RankRecord: Codable, Hashable, Sendable {
+  public var stage: String
+  public var block: String
+  public var index: Int
+  public var inputWidth: Int
+  public var megaMACs: Double
+  public var megaParameters: Double
+  /// Noise-to-signal ratios with shared weights.
+  public var sharedFloat: Double
+  public var sharedInteger: Double
+  /// The same, trained alone.
+  public var aloneFloat: Double
+  public var aloneInteger: Double
 }
 
 /// One evaluated subnet.

@@ -15,7 +15,7 @@ public final class Run {
     case profile, teacher, distillation, design, supernet, search, models, report
   }
 
-  private let context: RunContext
+  let context: RunContext
   private let stepLog: RecordLog<StepRecord>
   private var finishedSteps: Set<String> = []
 
@@ -34,11 +34,11 @@ public final class Run {
     let configuration = try RunConfiguration(yaml: text, file: configurationFile ?? "built-in configuration")
     let hyperspace = try Program.hyperspace(configuration.hyperspace)
     try TeacherStep.check(configuration.teacher, hyperspace: hyperspace)
-    let data = try RunData(configuration, hyperspace: hyperspace)
+    let display = ProgressDisplay(isQuiet: isQuiet)
+    let data = try RunData(configuration, hyperspace: hyperspace, note: display.note)
     let runFolder = try RunFolder(
       at: folder, configuration: text, seeds: ["run": configuration.seed], program: Program.name,
       libraries: ["libtorch": Torch.version])
-    let display = ProgressDisplay(isQuiet: isQuiet)
     for notice in runFolder.notices { display.note(notice) }
     context = RunContext(
       configuration: configuration, hyperspace: hyperspace, folder: runFolder, display: display, data: data,
@@ -61,8 +61,8 @@ public final class Run {
     let teacherStore = try perform(.teacher) { try teacher.run() }
     if last == .teacher { return [] }
 
-    let distillation = DistillationStep(context: context, predictor: predictor)
-    try perform(.distillation) { try distillation.run(teacher: teacher.graph(), teacherStore) }
+    let distillation = DistillationStep(context, predictor, teacher.network(), teacherStore)
+    try perform(.distillation) { try distillation.runAndRecord(in: context.folder) }
     if last == .distillation { return [] }
 
     let design = try perform(.design) { try DesignStep(context: context, predictor: predictor).run() }
@@ -111,6 +111,12 @@ public final class Run {
     let url = context.folder.paths.root.appending(path: "comparison.html")
     try AtomicFile.write(Data(report.page().html().utf8), to: url)
     return (TextTable(report.headline).text(), url)
+  }
+
+  /// The distillation of a run whose profile and teacher are finished.
+  func distillationStep() throws -> DistillationStep {
+    let teacher = TeacherStep(context: context)
+    return DistillationStep(context, try ProfileStep(context: context).run(), teacher.network(), try teacher.run())
   }
 
   private func perform<Result>(_ step: Step, _ body: () throws -> Result) throws -> Result {

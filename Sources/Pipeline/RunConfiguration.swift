@@ -3,16 +3,6 @@ public import TorchTraining
 
 /// Everything that a run depends on besides the machine: what the YAML file says, key by key.
 public struct RunConfiguration: Hashable, Sendable {
-  public struct Data: Hashable, Sendable {
-    public var name: String
-    /// `nil` for where set-up put it.
-    public var folder: String?
-    public var validationImages: Int
-    /// In pixels.
-    public var shift: Int
-    public var flip: Bool
-  }
-
   public struct Device: Hashable, Sendable {
     /// A built-in name or a file.
     public var name: String
@@ -29,15 +19,6 @@ public struct RunConfiguration: Hashable, Sendable {
     case milliseconds([Double])
     /// Shares of the hyperspace's random subnets that are at most as slow.
     case quantiles([Double])
-  }
-
-  public struct Teacher: Hashable, Sendable {
-    public var block: String
-    public var widths: [Int]
-    public var depths: [Int]
-    public var steps: Int
-    public var batch: Int
-    public var learningRate: Double
   }
 
   public struct Distillation: Hashable, Sendable {
@@ -127,14 +108,7 @@ public struct RunConfiguration: Hashable, Sendable {
     seed = UInt64(try root.required("seed").int(in: 0...Int.max))
     jobs = try root.required("jobs").int(in: 1...256)
 
-    let data = try root.required("data").mapping(keys: ["name", "folder", "validation-images", "augmentation"])
-    let augmentation = try data.required("augmentation").mapping(keys: ["shift", "flip"])
-    let folder = try data.required("folder").string()
-    self.data = Data(
-      name: try data.required("name").choice(["fashion-mnist", "cifar10", "cifar100"]),
-      folder: folder == "default" ? nil : folder,
-      validationImages: try data.required("validation-images").int(in: 10...1_000_000),
-      shift: try augmentation.required("shift").int(in: 0...16), flip: try augmentation.required("flip").bool())
+    data = try Data(root.required("data"))
 
     hyperspace = try root.required("hyperspace").string()
 
@@ -151,15 +125,7 @@ public struct RunConfiguration: Hashable, Sendable {
 
     constraints = try Self.constraints(root.required("constraints"))
 
-    let teacher = try root.required("teacher").mapping(
-      keys: ["block", "widths", "depths", "steps", "batch", "learning-rate"])
-    self.teacher = Teacher(
-      block: try teacher.required("block").string(),
-      widths: try Self.ints(teacher.required("widths"), in: 1...16_384),
-      depths: try Self.ints(teacher.required("depths"), in: 1...64),
-      steps: try teacher.required("steps").int(in: 1...100_000_000),
-      batch: try teacher.required("batch").int(in: 2...65_536),
-      learningRate: try teacher.required("learning-rate").double(in: 1e-9...100))
+    teacher = try Teacher(root.required("teacher"))
 
     let distillation = try root.required("distillation").mapping(keys: [
       "images", "batch", "float-steps", "integer-steps", "learning-rate", "random-substages",
@@ -248,7 +214,7 @@ public struct RunConfiguration: Hashable, Sendable {
     return items
   }
 
-  private static func ints(_ value: YAMLValue, in range: ClosedRange<Int>) throws(YAMLError) -> [Int] {
+  static func ints(_ value: YAMLValue, in range: ClosedRange<Int>) throws(YAMLError) -> [Int] {
     var items: [Int] = []
     for item in try value.list(count: 1...64) { items.append(try item.int(in: range)) }
     return items

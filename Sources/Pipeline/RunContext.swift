@@ -36,13 +36,6 @@ struct RunContext {
       settings: store.settings(names, weightDecay: 3e-5, quantizerLearningRateFactor: 0.1))
   }
 
-  /// Adam over all parameters of a store, whose quantisers must be set before this where they are to be trained: their
-  /// learning rates are shares of their scales.
-  func adam(_ store: ParameterStore) throws -> AdamW {
-    let names = store.layout.names
-    return try AdamW(store.tensors(names), settings: store.adamSettings(names, weightDecay: 0))
-  }
-
   /// Appends an epoch's record unless it is there.
   func recordTraining(_ record: TrainingRecord) throws { try trainingLog.append(record) }
 }

@@ -1,9 +1,6 @@
 import DeviceLatency
-import Foundation
 import NetworkGraphs
-import RunFolders
 import SearchSpaces
-import SpaceEvolution
 
 extension RunContext {
   /// The graph of a subnet that is known to be one of the space.
@@ -43,21 +40,5 @@ extension RunContext {
         } ?? 0
     }
     return milliseconds(space)
-  }
-
-  /// Writes a stage table of this run.
-  ///
-  /// - Parameter stage: Index into `Hyperspace.stages`.
-  func writeTable(_ rows: [StageRow], stage: Int, block: Int, window: Int, device: String) throws {
-    let searched = hyperspace.stages[..<stage].count { $0.isSearched }
-    let key = StageTableKey(stage: searched, block: block, window: window)
-    let table = StageTable(
-      key: key,
-      provenance: StageTableProvenance(
-        data: configuration.data.name, teacher: "\(configuration.teacher.block), trained in this run", device: device,
-        seed: configuration.seed, isQuantized: true, versions: folder.manifest.libraries), rows: rows)
-    try AtomicFile.write(
-      Data(table.text(in: hyperspace).utf8),
-      to: folder.paths.tables.appending(path: hyperspace.stageTableFileName(key)))
   }
 }

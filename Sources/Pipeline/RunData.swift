@@ -18,7 +18,9 @@ struct RunData {
   /// Loads the training set, and pads it to the hyperspace's resolution.
   ///
   /// - Throws: `DatasetError` that names the file; `TrainingError` where data and hyperspace do not fit.
-  init(_ configuration: RunConfiguration, hyperspace: Hyperspace) throws {
+  ///
+  /// - Parameter note: Told of files that are skipped.
+  init(_ configuration: RunConfiguration, hyperspace: Hyperspace, note: (String) -> Void = { _ in }) throws {
     let settings = configuration.data
     let size = hyperspace.resolutions.last!
     guard hyperspace.resolutions.count == 1 else {
@@ -26,10 +28,8 @@ struct RunData {
         "hyperspace \(hyperspace.name) has \(hyperspace.resolutions.count) resolutions; a run on \(settings.name) needs one "
           + "that has one")
     }
-    let load: @Sendable (PublishedPart) throws -> ImageDataset = { part in
-      try Program.images(settings.name, folder: settings.folder, part: part, size: size)
-    }
-    training = try load(.train)
+    let source = ImageSource(settings, size: size, seed: configuration.seed)
+    training = try source.load(.train, note: note)
     guard training.channels == hyperspace.imageChannels else {
       throw TrainingError(
         "\(settings.name) has \(training.channels) channels an image, hyperspace \(hyperspace.name) "
@@ -42,10 +42,9 @@ struct RunData {
     }
     split = try Split(training, validationCount: settings.validationImages, seed: configuration.seed)
     normalization = Datasets.Normalization(training, indices: split.training)
-    augmentation =
-      settings.shift > 0 || settings.flip ? .shift(by: settings.shift, flips: settings.flip) : .none
+    augmentation = settings.augmentation
     seed = configuration.seed
-    loadTest = { try load(.test) }
+    loadTest = { try source.load(.test) }
   }
 
   /// The first quantiser of every model.

@@ -160,6 +160,7 @@ struct RunReport {
       [Table.Cell(type.name)]
         + stages.map { stage in
           guard let record = blocks.first(where: { $0.stage == stage && $0.block == type.name }) else { return "" }
+          if record.diverged == true { return "diverged" }
           let float = NumberText.significant(record.floatLoss)
           return Table.Cell("\(NumberText.significant(record.integerLoss)) (\(float))")
         }

@@ -1,6 +1,7 @@
 import Datasets
 import Foundation
 import NetworkGraphs
+import Quantization
 import TorchTraining
 
 /// Judges subnets on validation images, with batch norm statistics of their own from training images.
@@ -9,7 +10,14 @@ import TorchTraining
 struct SubnetEvaluator {
   /// Batches of training images, not augmented.
   let recalibration: [Tensor]
-  let batches: [TrainingBatch]
+  private let batches: [PixelBatch]
+  private let pixels: AffineQuantizer
+
+  /// Images as they are, `[N, C, H, W]`, and their classes.
+  private struct PixelBatch {
+    let pixels: Tensor
+    let labels: [Int]
+  }
 
   init(_ data: RunData, images: Int, recalibrationImages: Int) throws {
     let sample = try data.trainingSample(recalibrationImages, stream: "recalibration")
@@ -18,7 +26,13 @@ struct SubnetEvaluator {
     let validation = data.training.stratifiedSample(
       of: data.split.validation, count: min(images, data.split.validation.count), seed: data.seed,
       stream: "validation-images")
-    batches = try validation[...].chunks(of: 256).map { try data.plainBatch($0) }
+    batches = try validation[...].chunks(of: 256).map { chunk in
+      let shape = [chunk.count, data.training.channels, data.training.height, data.training.width]
+      return PixelBatch(
+        pixels: try Tensor.bytes(data.training.pixels(of: chunk), shape: shape),
+        labels: chunk.map { Int(data.training.labels[$0]) })
+    }
+    pixels = data.pixelQuantizer
   }
 
   func statistics(
@@ -28,20 +42,28 @@ struct SubnetEvaluator {
   }
 
   /// The share of the validation images that a subnet names right.
+  ///
+  /// A quantised subnet is judged as the integers that would be exported, which the runtime computes byte for byte.
   func accuracy(of graph: NetworkGraph, _ store: ParameterStore, precision: Precision) throws -> Double {
     let statistics = try statistics(of: graph, store, precision: precision)
-    var correct = 0
-    var count = 0
-    for batch in batches {
-      let classes = try withoutGradients { () throws(TorchError) in
-        try store.forward(
-          batch.images, through: graph, precision: precision, normalization: .given(statistics)
-        ).flattened().argmax()
+    let classes: (Tensor) throws -> [Int]
+    switch precision {
+    case .quantized:
+      let evaluation = try IntegerEvaluation(
+        store.integerNetwork(graph, statistics: statistics, pixels: pixels))
+      classes = { try evaluation.classes($0) }
+    case .float:
+      classes = { batch in
+        let images = try batch.pixelsAsFloats(shift: Float(pixels.zeroPoint), factor: pixels.scale)
+        return try withoutGradients { () throws(TorchError) in
+          try store.forward(images, through: graph, precision: .float, normalization: .given(statistics))
+            .flattened().argmax()
+        }
       }
-      correct += zip(classes, try batch.labels.integers()).count { $0 == $1 }
-      count += classes.count
     }
-    return Double(correct) / Double(count)
+    var correct = 0
+    for batch in batches { correct += zip(try classes(batch.pixels), batch.labels).count { $0 == $1 } }
+    return Double(correct) / Double(batches.reduce(0) { $0 + $1.labels.count })
   }
 }
 

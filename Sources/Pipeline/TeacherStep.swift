@@ -1,51 +1,55 @@
+import Datasets
+import Foundation
 import NetworkGraphs
 import RunFolders
 import SearchSpaces
 import TorchTraining
 
-/// A network of our own, trained in float, whose maps the stages are distilled from.
+/// The network whose maps the stages are distilled from, trained in float on the run's images: one of our own, or a
+/// published one with its ImageNet weights.
 struct TeacherStep {
   let context: RunContext
 
   /// Refuses a teacher that does not fit the hyperspace, before anything is begun.
   static func check(_ teacher: RunConfiguration.Teacher, hyperspace: Hyperspace) throws {
-    guard hyperspace.blockTypes.contains(where: { $0.name == teacher.block }) else {
-      throw TrainingError(
-        "teacher.block: \"\(teacher.block)\" is no block type of hyperspace \(hyperspace.name), which has "
-          + hyperspace.blockTypes.map(\.name).joined(separator: ", "))
-    }
-    guard teacher.widths.count == hyperspace.stages.count, teacher.depths.count == hyperspace.stages.count else {
-      throw TrainingError(
-        "teacher.widths and teacher.depths need one number for each of the \(hyperspace.stages.count) stages of "
-          + "hyperspace \(hyperspace.name); they have \(teacher.widths.count) and \(teacher.depths.count)")
+    _ = try network(teacher, hyperspace: hyperspace)
+    if case .efficientNetLite(let variant) = teacher.network {
+      let path = weights(variant).path(percentEncoded: false)
+      guard FileManager.default.isReadableFile(atPath: path) else {
+        throw TrainingError(
+          "\(path): there is no such file that can be read; `make setup` fetches the teachers' weights")
+      }
     }
   }
 
-  /// The teacher's graph: one block type throughout, with the largest kernel and expansion that the type has.
-  func graph() -> NetworkGraph {
-    let teacher = context.configuration.teacher
-    let hyperspace = context.hyperspace
-    guard let type = hyperspace.blockTypes.first(where: { $0.name == teacher.block }) else {
-      preconditionFailure("the configuration was checked")
+  private static func network(
+    _ teacher: RunConfiguration.Teacher, hyperspace: Hyperspace
+  ) throws -> TeacherNetwork {
+    switch teacher.network {
+    case .own(let block, let widths, let depths):
+      try TeacherNetwork(own: block, widths: widths, depths: depths, hyperspace: hyperspace)
+    case .efficientNetLite(let variant):
+      try TeacherNetwork(TeacherNetwork.published(variant, hyperspace: hyperspace), hyperspace: hyperspace)
     }
-    let stages = zip(teacher.widths, teacher.depths).map { width, depth in
-      [BlockChoice](
-        repeating: BlockChoice(kernel: type.kernels.last!, width: width, expansion: type.expansions.last),
-        count: depth)
+  }
+
+  /// Where set-up put the weights of a variant.
+  private static func weights(_ variant: Int) -> URL {
+    Program.dataFolder.appending(path: "teachers/efficientnet-lite\(variant).pth")
+  }
+
+  func network() -> TeacherNetwork {
+    do { return try Self.network(context.configuration.teacher, hyperspace: context.hyperspace) } catch {
+      preconditionFailure("the configuration was checked: \(error)")
     }
-    let subnet = Subnet(
-      stemKernel: hyperspace.stem.kernel, stemWidth: hyperspace.stem.widths.last!, stages: stages,
-      resolution: hyperspace.resolutions.last!)
-    return NetworkGraph(
-      subnet, choices: hyperspace.stages.map { _ in type }, strides: hyperspace.stages.map(\.stride),
-      hyperspace: hyperspace)
   }
 
   /// Trains the teacher, or goes on with it.
   func run() throws -> ParameterStore {
     let settings = context.configuration.teacher
-    let graph = graph()
-    let store = try ParameterStore(ParameterLayout([graph]), seed: context.seed(for: "teacher"))
+    let graph = network().graph
+    let store = try Self.parameters(context.configuration, hyperspace: context.hyperspace, graph, context.data)
+    guard settings.steps > 0 else { return store }
     let training = CheckpointedTraining(
       context: context, network: "teacher", phase: "float", steps: settings.steps,
       epoch: max(1, settings.steps / 6), batch: settings.batch)
@@ -66,5 +70,33 @@ struct TeacherStep {
       ["teacher": try context.evaluator(images: 1_000).accuracy(of: graph, store, precision: .float)]
     }
     return store
+  }
+
+  /// What the training begins with.
+  private static func parameters(
+    _ configuration: RunConfiguration, hyperspace: Hyperspace, _ graph: NetworkGraph, _ data: RunData
+  ) throws -> ParameterStore {
+    var generator = SeededGenerator(seed: configuration.seed, stream: "teacher")
+    let seed = generator.next()
+    guard case .efficientNetLite(let variant) = configuration.teacher.network else {
+      return try ParameterStore(ParameterLayout([graph]), seed: seed)
+    }
+    return try TeacherNetwork.published(variant, hyperspace: hyperspace).parameters(
+      from: LegacyTorchFile(contentsOf: weights(variant)), pixelScale: data.normalization.scale, seed: seed
+    ).store
+  }
+
+  /// The teacher of a run that another process holds; `nil` where its training is not finished.
+  static func finished(
+    _ configuration: RunConfiguration, hyperspace: Hyperspace, paths: RunFolderPaths, data: RunData
+  ) throws -> (TeacherNetwork, ParameterStore)? {
+    let teacher = try network(configuration.teacher, hyperspace: hyperspace)
+    let store = try parameters(configuration, hyperspace: hyperspace, teacher.graph, data)
+    if configuration.teacher.steps > 0 {
+      let file = CheckpointedTraining.checkpoint("teacher", "float", in: paths)
+      let steps = try CheckpointedTraining.restore(store, from: file)
+      guard steps == configuration.teacher.steps else { return nil }
+    }
+    return (teacher, store)
   }
 }

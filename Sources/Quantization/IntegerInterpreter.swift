@@ -1,5 +1,4 @@
 import NetworkGraphs
-public import SearchSpaces
 
 extension IntegerNetwork {
   /// Runs the network on one image in plain Swift, exactly as documented on `IntegerNetwork`: the reference that the
@@ -17,38 +16,31 @@ extension IntegerNetwork {
     var inputs = maps[...]
     var values: [[UInt8]] = []
     for (index, node) in graph.nodes.enumerated() {
-      let output = quantizers[index]
       switch node.operation {
       case .input:
         precondition(inputs.first?.count == node.shape.count, "one element of a map for each of the input's")
         values.append(inputs.removeFirst())
       case .convolution(let convolution):
         values.append(evaluate(convolution, at: index, input: values[node.inputs[0]]))
-      case .activation(let activation):
-        let input = quantizers[node.inputs[0]]
-        values.append(values[node.inputs[0]].map { output.quantize(activation(input.dequantize($0))) })
+      case .activation:
+        let table = elementTable(of: index)
+        values.append(values[node.inputs[0]].map { table[Int($0)] })
       case .add:
-        let (a, b) = (quantizers[node.inputs[0]], quantizers[node.inputs[1]])
-        values.append(
-          zip(values[node.inputs[0]], values[node.inputs[1]]).map {
-            output.quantize(a.dequantize($0) + b.dequantize($1))
-          })
+        let sum = addition(at: index)
+        values.append(zip(values[node.inputs[0]], values[node.inputs[1]]).map { sum($0, $1) })
       case .multiply:
-        let (a, b) = (quantizers[node.inputs[0]], quantizers[node.inputs[1]])
+        let product = multiplication(at: index)
         let gate = values[node.inputs[1]]
         let area = node.shape.height * node.shape.width
         values.append(
-          values[node.inputs[0]].enumerated().map { position, value in
-            output.quantize(a.dequantize(value) * b.dequantize(gate[position / area]))
-          })
+          values[node.inputs[0]].enumerated().map { position, value in product(value, gate[position / area]) })
       case .globalAveragePool:
-        let input = quantizers[node.inputs[0]]
         let map = values[node.inputs[0]]
         let area = map.count / node.shape.channels
         values.append(
           (0..<node.shape.channels).map { channel in
             let sum = map[channel * area..<(channel + 1) * area].reduce(0) { $0 + Int($1) }
-            return output.quantize(input.scale * (Float(sum) / Float(area) - Float(input.zeroPoint)))
+            return pooled(sum: sum, area: area, at: index)
           })
       }
     }
@@ -98,25 +90,3 @@ extension IntegerNetwork {
     return result
   }
 }
-
-extension Activation {
-  /// The function's value.
-  public func callAsFunction(_ x: Float) -> Float {
-    switch self {
-    case .relu: max(0, x)
-    case .relu6: min(6, max(0, x))
-    case .hardSwish: x * Activation.hardSigmoid(x)
-    // ONNX and torch agree on x / 6 + 1 / 2 with the slope as given here.
-    case .hardSigmoid: max(0, min(1, x * (1 / 6) + 0.5))
-    case .swish: x / (1 + exp(-x))
-    }
-  }
-}
-
-#if canImport(Glibc)
-  private import Glibc
-#elseif canImport(Darwin)
-  private import Darwin
-#elseif canImport(Musl)
-  private import Musl
-#endif

@@ -82,21 +82,22 @@ public struct BlockDistillation {
   /// Gradients of one step.
   ///
   /// - Parameters:
+  ///   - substages: Those that are trained; the loss of the first is reported.
   ///   - input: The teacher's maps where the stage begins, `[N, C, H, W]`.
   ///   - target: Where it ends.
   ///   - variance: Of the teacher's channels where it ends, over data and space, `[C]`.
   public func contribution(
-    step: Int, store: ParameterStore, parameters: [Tensor], input: Tensor, target: Tensor, variance: Tensor,
-    precision: Precision
+    of substages: [Substage], store: ParameterStore, parameters: [Tensor], input: Tensor, target: Tensor,
+    variance: Tensor, precision: Precision
   ) throws -> TrainingLoop.Contribution {
     var sum = GradientSum(count: parameters.count)
-    var largestLoss = 0.0
-    for (index, substage) in substages(step: step).enumerated() {
+    var firstLoss = 0.0
+    for (index, substage) in substages.enumerated() {
       let output = try store.forward(input, through: graph(substage), precision: precision)
       let loss = try output.noiseToSignalRatio(teacher: target, variance: variance)
-      if index == 0 { largestLoss = try loss.item() }
+      if index == 0 { firstLoss = try loss.item() }
       try sum.add(loss.gradients(of: parameters))
     }
-    return .init(gradients: sum, loss: largestLoss)
+    return .init(gradients: sum, loss: firstLoss)
   }
 }

@@ -102,11 +102,18 @@ struct EvaluateCommand: ParsableCommand {
   @Option(help: "The ONNX file.", completion: .file(extensions: ["onnx"]))
   var model: String
 
-  @Option(help: "fashion-mnist, cifar10 or cifar100.")
+  @Option(
+    help: "fashion-mnist, cifar10, cifar100, or folder: one with a folder of JPEG and PNG files for each class.")
   var data = "fashion-mnist"
 
-  @Option(help: "The folder of the data set, where it is not where set-up puts it.", completion: .directory)
+  @Option(
+    help:
+      "The folder of the data set, where it is not where set-up puts it. One with parts is judged by its test part, one without by all its images.",
+    completion: .directory)
   var folder: String?
+
+  @Flag(help: "Leave out files of a folder that cannot be read, and name them, in place of an error.")
+  var skipBrokenFiles = false
 
   @OptionGroup var device: DeviceOptions
   @OptionGroup var output: OutputOptions
@@ -122,8 +129,17 @@ struct EvaluateCommand: ParsableCommand {
     let bytes = try Program.bytes(ofFile: model)
     let runtime = try device.load().evaluationRuntime
     let session = try runtime.session(bytes, .init(threads: device.threads))
-    let test = try Program.testImages(data, folder: folder, size: session.inputs.first?.shape.last ?? nil)
-    let progress = ProgressDisplay(isQuiet: output.quiet).begin("Evaluate", unit: "images", total: test.count)
+    let shape = session.inputs.first?.shape ?? []
+    let display = ProgressDisplay(isQuiet: output.quiet)
+    let source = ImageSource(
+      name: data, folder: folder.map { URL(filePath: $0) }, size: shape.last ?? nil,
+      channels: data == "folder" && shape.count == 4 ? shape[1] : nil, skipsBrokenFiles: skipBrokenFiles)
+    let test = try source.load(.test, whole: true, note: display.note)
+    if let classes = session.outputs.first?.elementsPerImage, classes != test.classNames.count {
+      throw ValidationError(
+        "\(model) tells \(classes) classes apart, and \(test.name) has \(test.classNames.count).")
+    }
+    let progress = display.begin("Evaluate", unit: "images", total: test.count)
     var done = 0
     let evaluation = try session.evaluate(test.pixels, labels: test.labels) {
       progress.advance(by: $0 - done)

@@ -45,13 +45,6 @@ struct RunCommand: ParsableCommand {
   }
 }
 
-struct DistillCommand: ParsableCommand {
-  static let configuration = CommandConfiguration(
-    commandName: "distill", abstract: "Block-wise quantised distillation, up to the stage tables.")
-  @OptionGroup var options: RunOptions
-  func run() throws { try options.open().through(.distillation) }
-}
-
 struct TrainCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "train", abstract: "The quantised-for-all supernet of the best space, and all steps before it.")

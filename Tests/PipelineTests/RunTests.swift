@@ -12,7 +12,7 @@ import Testing
     let models = try TinyRun.open("run", in: folder).through(.report)
 
     #expect(models.count >= 1 && models.count <= 3)
-    let test = try Program.testImages("fashion-mnist", folder: nil, size: 32)
+    let test = try ImageSource(name: "fashion-mnist", folder: nil, size: 32).load(.test)
     for model in models {
       #expect(model.images == 10_000)
       let file = folder.appending(path: "run/models/\(model.file)")

@@ -63,12 +63,12 @@ extension IntegerNetwork {
     let from = node.inputs.map { quantizers[$0] }
     switch node.operation {
     case .add:
-      return zip(inputs[0], inputs[1]).map { output.quantize(from[0].dequantize($0) + from[1].dequantize($1)) }
+      let table = pairTable(of: index)
+      return zip(inputs[0], inputs[1]).map { table[256 * Int($0) + Int($1)] }
     case .multiply:
+      let table = pairTable(of: index)
       let area = node.shape.height * node.shape.width
-      return inputs[0].enumerated().map { position, value in
-        output.quantize(from[0].dequantize(value) * from[1].dequantize(inputs[1][position / area]))
-      }
+      return inputs[0].enumerated().map { table[256 * Int($1) + Int(inputs[1][$0 / area])] }
     default:
       var alone = node
       alone.inputs = [0]
@@ -183,6 +183,19 @@ extension IntegerNetwork {
       #expect(differing <= max(0.1, 1.5 / Double(differences.count)), "\(node.name): \(differing)")
     }
     #expect(network.evaluate(pixels[0])[0] == integers[0])
+
+    // And all of them on libtorch: the very bytes, at every node, for several images at once.
+    var bytes: [[Int]] = []
+    let evaluation = try IntegerEvaluation(network)
+    let two = try Tensor.bytes(pixels[0] + pixels[1], shape: [2, 1, 32, 32])
+    _ = try evaluation.run(two) { (_, output) throws(TorchError) in bytes.append(try output.integers()) }
+    let (first, second) = (network.evaluate(pixels[0]), network.evaluate(pixels[1]))
+    for (index, node) in graph.nodes.enumerated() {
+      #expect(bytes[index] == (first[index] + second[index]).map(Int.init), "\(node.name)")
+    }
+    let logits = first[graph.output]
+    #expect(try evaluation.classes(two)[0] == logits.firstIndex(of: logits.max()!))
+    #expect(throws: TorchError.self) { try evaluation.run(Tensor.bytes([0], shape: [1, 1, 1, 1])) }
   }
 
   @Test("Quantisers that no subnet touches are named, and an uncalibrated supernet is not exported")

@@ -172,6 +172,19 @@ int32_t ct_effective_scales(const CTTensor *scale, float *values, int64_t count)
 int32_t ct_activation_parameters(const CTTensor *scale, const CTTensor *beta, float max_scale, float *effective_scale,
                                  int32_t *zero_point);
 
+// ---- Integer networks (no gradients; maps are uint8 [N, C, H, W] and come out channels last)
+
+/// Accumulators of a convolution of integers, as floats, to bytes: clamp(round((sum + bias) * multiplier) + zero point),
+/// rounding half to even. One bias and multiplier a channel.
+int32_t ct_requantise(const CTTensor *sums, const int32_t *biases, const float *multipliers, int64_t channels,
+                      int32_t zero_point, CTTensor **out);
+/// table[x], with 256 entries.
+int32_t ct_lookup(const CTTensor *bytes, const uint8_t *table, CTTensor **out);
+/// table[256 * first + second], with 65,536 entries. `second` has the shape of `first`, or [N, C, 1, 1].
+int32_t ct_lookup_pairs(const CTTensor *first, const CTTensor *second, const uint8_t *table, CTTensor **out);
+/// [N, C, H, W] -> [N, C] int64.
+int32_t ct_channel_sums(const CTTensor *bytes, CTTensor **out);
+
 // ---- Losses (scalars, mean over the batch; gradients reach the first argument only)
 
 /// logits: [N, K], labels: [N] int64; label smoothing in [0, 1).

@@ -1,0 +1,222 @@
+public import Datasets
+import Foundation
+import InferenceRuntimes
+import NetworkGraphs
+import ONNXExport
+import Quantization
+import RunFolders
+public import SearchSpaces
+import Synchronization
+import TorchTraining
+
+/// Compares what is trained with what runs: random subnets of random spaces of a hyperspace, each trained for a few steps
+/// on its own, exported, and run on the same images by the trainer, as integers, and by the runtime on the file.
+public struct AgreementCheck: Sendable {
+  public struct Settings: Hashable, Sendable {
+    public var subnets: Int
+    public var images: Int
+    /// `nil` for each subnet's own.
+    public var resolution: Int?
+    /// Steps of training in float, and half as many with every quantiser in place.
+    public var steps: Int
+    public var batch: Int
+    public var seed: UInt64
+    /// Subnets side by side.
+    public var jobs: Int
+
+    public init(
+      subnets: Int, images: Int, resolution: Int? = nil, steps: Int = 12, batch: Int = 16, seed: UInt64 = 1,
+      jobs: Int = 1
+    ) {
+      self.subnets = subnets
+      self.images = images
+      self.resolution = resolution
+      self.steps = steps
+      self.batch = batch
+      self.seed = seed
+      self.jobs = jobs
+    }
+  }
+
+  /// How far two evaluations of the same networks on the same images are apart.
+  public struct Agreement: Hashable, Sendable, Codable {
+    /// Pairs of a subnet and an image.
+    public var images = 0
+    /// Of those, how many were given the same class.
+    public var sameClass = 0
+    /// The largest difference of two logits, in steps of the last quantiser.
+    public var largestSteps = 0
+    /// Images whose logits are at most two steps apart.
+    public var withinTwoSteps = 0
+    /// Images whose logits are all equal.
+    public var identical = 0
+
+    mutating func add(_ a: ArraySlice<Int>, _ b: ArraySlice<Int>) {
+      let steps = zip(a, b).reduce(0) { max($0, abs($1.0 - $1.1)) }
+      images += 1
+      if firstLargest(a) == firstLargest(b) { sameClass += 1 }
+      largestSteps = max(largestSteps, steps)
+      if steps <= 2 { withinTwoSteps += 1 }
+      if steps == 0 { identical += 1 }
+    }
+
+    private func firstLargest(_ row: ArraySlice<Int>) -> Int {
+      row.indices.reduce(row.startIndex) { row[$1] > row[$0] ? $1 : $0 } - row.startIndex
+    }
+
+    static func + (a: Agreement, b: Agreement) -> Agreement {
+      Agreement(
+        images: a.images + b.images, sameClass: a.sameClass + b.sameClass,
+        largestSteps: max(a.largestSteps, b.largestSteps), withinTwoSteps: a.withinTwoSteps + b.withinTwoSteps,
+        identical: a.identical + b.identical)
+    }
+  }
+
+  public struct Result: Hashable, Sendable, Codable {
+    public var subnets = 0
+    /// The trained integers, evaluated by the trainer's library, and the runtime on the exported file.
+    public var integersAndRuntime = Agreement()
+    /// Fake quantisation in real numbers with the subnet's batch norm statistics, and the runtime.
+    public var trainerAndRuntime = Agreement()
+    /// Convolutions and matrix products that the runtime's optimiser left in real numbers, of all subnets.
+    public var floatProducts = 0
+    /// Images that the runtime names right, of all subnets: that the networks have learnt something.
+    public var correct = 0
+  }
+
+  public let hyperspace: Hyperspace
+  public let data: ImageDataset
+  public let settings: Settings
+
+  /// - Parameter data: Labelled images of any size and channels; they are resized. The networks are trained on some of
+  ///   them, and compared on others.
+  /// - Throws: `TrainingError` where there are too few images or classes.
+  public init(hyperspace: Hyperspace, data: ImageDataset, settings: Settings) throws {
+    guard data.count >= settings.images + 256 else {
+      throw TrainingError(
+        "\(data.name) has \(data.count) images; \(settings.images) to compare on and 256 to train on are needed")
+    }
+    guard data.classNames.count <= hyperspace.classes else {
+      throw TrainingError(
+        "\(data.name) has \(data.classNames.count) classes, hyperspace \(hyperspace.name) \(hyperspace.classes)")
+    }
+    self.hyperspace = hyperspace
+    self.data = data
+    self.settings = settings
+  }
+
+  /// - Parameter progress: Called after each subnet with the sum so far.
+  public func run(progress: @Sendable (Result) -> Void = { _ in }) throws -> Result {
+    let total = Mutex(Result())
+    let pool = WorkerPool(count: settings.jobs)
+    try pool.forEach(settings.subnets) { index in
+      try Interruption.check()
+      let one = try check(index)
+      progress(
+        total.withLock { sum in
+          sum.subnets += 1
+          sum.integersAndRuntime = sum.integersAndRuntime + one.integersAndRuntime
+          sum.trainerAndRuntime = sum.trainerAndRuntime + one.trainerAndRuntime
+          sum.floatProducts += one.floatProducts
+          sum.correct += one.correct
+          return sum
+        })
+    }
+    return total.withLock { $0 }
+  }
+
+  /// Trains, exports and compares one subnet.
+  private func check(_ index: Int) throws -> Result {
+    var generator = SeededGenerator(seed: settings.seed, stream: "agreement", index)
+    let space = hyperspace.randomSpace(using: &generator)
+    var subnet = hyperspace.randomSubnet(of: space, using: &generator)
+    subnet.resolution = settings.resolution ?? subnet.resolution
+    let graph = NetworkGraph(
+      subnet, choices: hyperspace.choices(of: space).map(\.blockType), strides: hyperspace.stages.map(\.stride),
+      hyperspace: hyperspace)
+    let normalization = Normalization(data, indices: Array(data.count - 256..<data.count))
+    let pixels = AffineQuantizer(scale: normalization.scale, zeroPoint: normalization.zeroPoint)
+    let store = try train(graph, pixels, &generator)
+
+    let recalibration = try (0..<4).map { part in
+      try images(Array(data.count - 128 + 32 * part..<data.count - 96 + 32 * part), graph).normalised(pixels)
+    }
+    let statistics = try store.batchNormStatistics(of: graph, precision: .quantized, batches: recalibration)
+    let network = try store.integerNetwork(graph, statistics: statistics, pixels: pixels)
+    let session = try OnnxRuntimeSession(ONNXModel.bytes(network), .init(keepsOptimizedModel: true))
+    var result = Result()
+    if let optimized = session.optimizedModel {
+      result.floatProducts = try ONNXModelSummary(optimized).floatProducts.count
+    }
+    let evaluation = try IntegerEvaluation(network)
+    let last = network.quantizers[graph.output]
+    for first in stride(from: 0, to: settings.images, by: 20) {
+      try Interruption.check()
+      let indices = Array(first..<min(settings.images, first + 20))
+      let batch = try images(indices, graph)
+      let runtime = try session.run(batch.bytes, images: indices.count).map {
+        Int(($0 / last.scale).rounded()) + Int(last.zeroPoint)
+      }
+      let integers = try evaluation.run(batch.tensor).integers()
+      let trainer = try withoutGradients { () throws(TorchError) in
+        try store.forward(
+          batch.normalised(pixels), through: graph, precision: .quantized, normalization: .given(statistics)
+        ).floats()
+      }.map { Int(last.quantize($0)) }
+      for (image, label) in indices.map({ Int(data.labels[$0]) }).enumerated() {
+        let range = image * hyperspace.classes..<(image + 1) * hyperspace.classes
+        result.integersAndRuntime.add(integers[range], runtime[range])
+        result.trainerAndRuntime.add(trainer[range], runtime[range])
+        if runtime[range].max() == runtime[range.lowerBound + label] { result.correct += 1 }
+      }
+    }
+    return result
+  }
+
+  private func train(
+    _ graph: NetworkGraph, _ pixels: AffineQuantizer, _ generator: inout SeededGenerator
+  ) throws -> ParameterStore {
+    let store = try ParameterStore(ParameterLayout([graph]), seed: generator.next())
+    let names = store.layout.names
+    let trainable = data.count - settings.images
+    func train(_ steps: Int, _ rate: Double, _ precision: Precision) throws {
+      let optimizer = try SGD(
+        store.tensors(names), settings: store.settings(names, weightDecay: 0, quantizerLearningRateFactor: 0.1))
+      let schedule = CosineSchedule(peak: rate, warmUpSteps: 1 + steps / 5, totalSteps: steps)
+      let classifier = ClassifierTraining(graph: graph, labelSmoothing: 0.1, precision: precision)
+      for step in 0..<steps {
+        try Interruption.check()
+        let indices = (0..<settings.batch).map { _ in settings.images + generator.next(below: trainable) }
+        let batch = TrainingBatch(
+          images: try images(indices, graph).normalised(pixels),
+          labels: try Tensor.integers(indices.map { Int(data.labels[$0]) }, shape: [indices.count]))
+        let part = try classifier.contribution(store: store, parameters: optimizer.parameters, batch: batch)
+        try optimizer.step(gradients: part.gradients.sums, learningRate: schedule(step), maximumNorm: 5)
+      }
+    }
+    try train(settings.steps, 0.05, .float)
+    let calibration = (0..<32).map { _ in settings.images + generator.next(below: trainable) }
+    try store.calibrateQuantizers(graphs: [graph], batches: [images(calibration, graph).normalised(pixels)])
+    try train(settings.steps / 2, 0.01, .quantized)
+    return store
+  }
+
+  private func images(_ indices: [Int], _ graph: NetworkGraph) throws -> PixelBatch {
+    let shape = graph.inputShape
+    let images = try data.subset(indices, name: data.name).resized(to: shape.height, channels: shape.channels)
+    return PixelBatch(bytes: images.pixels, shape: [indices.count, shape.channels, shape.height, shape.width])
+  }
+
+  private struct PixelBatch {
+    let bytes: [UInt8]
+    let shape: [Int]
+
+    var tensor: Tensor {
+      get throws(TorchError) { try Tensor.bytes(bytes, shape: shape) }
+    }
+
+    func normalised(_ pixels: AffineQuantizer) throws(TorchError) -> Tensor {
+      try tensor.pixelsAsFloats(shift: Float(pixels.zeroPoint), factor: pixels.scale)
+    }
+  }
+}

@@ -1,0 +1,89 @@
+import NetworkGraphs
+public import SearchSpaces
+
+/// What the operations other than convolutions make of bytes. Each is a function of one or two bytes, so a table of all
+/// arguments says everything, and every evaluation of an integer network uses the same.
+///
+/// Values are real numbers in between, in single precision. The order of the operations is the one of ONNX Runtime's
+/// kernels for x86, so that even ties are rounded alike; another runtime may round a tie to the other side.
+extension IntegerNetwork {
+  /// The byte that an activation makes of each of the 256 bytes.
+  ///
+  /// - Precondition: the node is an activation.
+  public func elementTable(of node: Int) -> [UInt8] {
+    guard case .activation(let activation) = graph.nodes[node].operation else {
+      preconditionFailure("\(graph.nodes[node].name) is no activation")
+    }
+    let input = quantizers[graph.nodes[node].inputs[0]]
+    return (0...255).map { quantizers[node].quantize(activation(input.dequantize(UInt8($0)))) }
+  }
+
+  /// The byte that an addition or a multiplication makes of each of the 65,536 pairs; that of `(a, b)` is at
+  /// `256 * a + b`.
+  ///
+  /// - Precondition: the node is an addition or a multiplication.
+  public func pairTable(of node: Int) -> [UInt8] {
+    let function: (UInt8, UInt8) -> UInt8
+    switch graph.nodes[node].operation {
+    case .add: function = addition(at: node)
+    case .multiply: function = multiplication(at: node)
+    default: preconditionFailure("\(graph.nodes[node].name) takes no pairs")
+    }
+    return (0..<65_536).map { function(UInt8($0 >> 8), UInt8($0 & 255)) }
+  }
+
+  /// The byte that a global average pool makes of the sum of a channel's bytes.
+  ///
+  /// - Precondition: the node is a global average pool.
+  public func pooled(sum: Int, area: Int, at node: Int) -> UInt8 {
+    let input = quantizers[graph.nodes[node].inputs[0]]
+    return quantizers[node].quantize(input.scale * (Float(sum) / Float(area) - Float(input.zeroPoint)))
+  }
+
+  /// `a + b` in units of the output, zero points gathered in one constant.
+  func addition(at node: Int) -> (UInt8, UInt8) -> UInt8 {
+    let (a, b) = (quantizers[graph.nodes[node].inputs[0]], quantizers[graph.nodes[node].inputs[1]])
+    let output = quantizers[node]
+    let (first, second) = (a.scale / output.scale, b.scale / output.scale)
+    let zeroPoints = (second * Float(b.zeroPoint)).addingProduct(first, Float(a.zeroPoint))
+    let constant = Float(output.zeroPoint) - zeroPoints
+    return { x, y in
+      let sum = constant.addingProduct(second, Float(y)).addingProduct(first, Float(x))
+      return UInt8(max(0, min(255, sum.rounded(.toNearestOrEven))))
+    }
+  }
+
+  /// `a * b` in units of the output; the zero point is added before rounding.
+  func multiplication(at node: Int) -> (UInt8, UInt8) -> UInt8 {
+    let (a, b) = (quantizers[graph.nodes[node].inputs[0]], quantizers[graph.nodes[node].inputs[1]])
+    let output = quantizers[node]
+    let ratio = a.scale * b.scale / output.scale
+    return { x, y in
+      let integers = (Int(x) - Int(a.zeroPoint)) * (Int(y) - Int(b.zeroPoint))
+      let product = Float(integers) * ratio + Float(output.zeroPoint)
+      return UInt8(max(0, min(255, product.rounded(.toNearestOrEven))))
+    }
+  }
+}
+
+extension Activation {
+  /// The function's value.
+  public func callAsFunction(_ x: Float) -> Float {
+    switch self {
+    case .relu: max(0, x)
+    case .relu6: min(6, max(0, x))
+    case .hardSwish: x * Activation.hardSigmoid(x)
+    // ONNX and torch agree on x / 6 + 1 / 2 with the slope as given here.
+    case .hardSigmoid: max(0, min(1, x * (1 / 6) + 0.5))
+    case .swish: x / (1 + exp(-x))
+    }
+  }
+}
+
+#if canImport(Glibc)
+  private import Glibc
+#elseif canImport(Darwin)
+  private import Darwin
+#elseif canImport(Musl)
+  private import Musl
+#endif

@@ -1,0 +1,73 @@
+import ArgumentParser
+import Foundation
+import Pipeline
+
+struct DistillCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "distill", abstract: "Block-wise quantised distillation, up to the stage tables.",
+    discussion: """
+      Several processes may share the work: one begins, and others join it with --join. --verify trains sub-stages alone, \
+      and tells how well the tables rank them.
+      """)
+
+  @OptionGroup var options: RunOptions
+
+  @Flag(help: "Help a run that another process has begun, until no block is left.")
+  var join = false
+
+  @Option(help: "Blocks side by side of a process that joins; the run's own number where left out.")
+  var threads: Int?
+
+  @Flag(help: "Compare the tables' ranking with that of sub-stages that are each trained alone.")
+  var verify = false
+
+  @Option(help: "Pairs of a stage and a block type to verify.")
+  var pairs = 4
+
+  @Option(help: "Sub-stages of each pair to train alone.")
+  var substages = 12
+
+  @Option(help: "Float steps of each sub-stage trained alone; a third as many follow with every quantiser in place.")
+  var steps = 300
+
+  @Flag(help: "Print the comparison as JSON on standard output.")
+  var json = false
+
+  mutating func validate() throws {
+    guard !(join && verify) else { throw ValidationError("--join and --verify exclude each other.") }
+    guard pairs > 0, substages >= 3, steps >= 3 else {
+      throw ValidationError("--pairs is at least 1; --substages and --steps are at least 3.")
+    }
+    if let threads, !(1...256).contains(threads) { throw ValidationError("--threads is from 1 to 256.") }
+    guard !join || options.configuration == nil else {
+      throw ValidationError("--join takes the configuration of the run; name only the run folder.")
+    }
+  }
+
+  func run() throws {
+    if join {
+      guard let folder = options.folder else { throw ValidationError("Name the run folder with --run FOLDER.") }
+      try Run.joinDistillation(of: URL(filePath: folder), jobs: threads, isQuiet: options.quiet)
+      return
+    }
+    let run = try options.open()
+    guard verify else {
+      try run.through(.distillation)
+      return
+    }
+    let agreements = try run.verifyTables(
+      .init(pairs: pairs, substages: substages, floatSteps: steps, integerSteps: max(1, steps / 3)))
+    if json { try printJSON(agreements) } else { describe(agreements) }
+  }
+
+  private func describe(_ agreements: [RankCheck.Agreement]) {
+    print("Spearman's rank correlation with the losses of \(substages) sub-stages trained alone:")
+    for agreement in agreements {
+      func text(_ value: Double) -> String { value.formatted(.number.precision(.fractionLength(2))) }
+      print(
+        "\(agreement.stage) \(agreement.block): tables \(text(agreement.integer)) as integers, "
+          + "\(text(agreement.float)) in float; by MACs \(text(agreement.macs)), by parameters \(text(agreement.parameters))"
+      )
+    }
+  }
+}

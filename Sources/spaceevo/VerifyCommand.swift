@@ -1,0 +1,101 @@
+import ArgumentParser
+import Datasets
+import Foundation
+import Pipeline
+import RunFolders
+import SearchSpaces
+
+struct VerifyCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "verify",
+    abstract: "Whether trainer, integers and runtime agree: on random subnets that are trained a little and exported.",
+    discussion: """
+      Each subnet is trained on some of the images, exported, and run on others in three ways: fake quantisation in the \
+      trainer, the trained integers, and the runtime on the file. Ends with status 1 where integers and runtime give \
+      fewer than 99.9 % of the images the same class, or a convolution is left in real numbers.
+      """)
+
+  @OptionGroup var hyperspace: HyperspaceOptions
+
+  @Option(help: "How many subnets.")
+  var subnets = 20
+
+  @Option(help: "Images for each.")
+  var images = 100
+
+  @Option(help: "Resolution in pixels, in place of each subnet's own.")
+  var resolution: Int?
+
+  @Option(help: "Training steps in float; half as many follow with every quantiser in place.")
+  var steps = 12
+
+  @Option(help: "Images of a training step.")
+  var batch = 16
+
+  @Option(help: "Subnets side by side, with a thread each.")
+  var threads = 1
+
+  @Option(help: "Draws subnets, weights and images.")
+  var seed: UInt64 = 1
+
+  @Option(help: "Labelled images: \(RunConfiguration.Data.names.joined(separator: ", ")).")
+  var data = "fashion-mnist"
+
+  @Option(help: "The folder of the data set, where it is not where set-up puts it.", completion: .directory)
+  var folder: String?
+
+  @OptionGroup var output: OutputOptions
+
+  mutating func validate() throws {
+    guard subnets > 0, images > 0, steps >= 0, batch > 1 else {
+      throw ValidationError("--subnets, --images and --batch are positive, --batch at least 2.")
+    }
+    guard (1...256).contains(threads) else { throw ValidationError("--threads is from 1 to 256.") }
+  }
+
+  func run() throws {
+    let hyperspace = try hyperspace.load()
+    if let resolution, !(8...1024).contains(resolution) {
+      throw ValidationError("--resolution is from 8 to 1024 pixels.")
+    }
+    let size = resolution ?? hyperspace.resolutions.last!
+    let display = ProgressDisplay(isQuiet: output.quiet)
+    let images = try ImageSource(
+      name: data, folder: folder.map { URL(filePath: $0) }, size: data == "folder" ? size : nil
+    ).load(.test, whole: true, note: display.note)
+    let check = try AgreementCheck(
+      hyperspace: hyperspace, data: images,
+      settings: .init(
+        subnets: subnets, images: self.images, resolution: resolution, steps: steps, batch: batch, seed: seed,
+        jobs: threads))
+    let progress = display.begin("Train, export and compare", unit: "subnets", total: subnets)
+    let result = try check.run { sum in
+      progress.advance(
+        detail: "\(sum.integersAndRuntime.identical) of \(sum.integersAndRuntime.images) images identical")
+    }
+    progress.finish()
+    if output.json { try printJSON(result) } else { describe(result) }
+    let agreement = result.integersAndRuntime
+    guard result.floatProducts == 0, agreement.sameClass * 1_000 >= agreement.images * 999 else {
+      throw ExitCode.failure
+    }
+  }
+
+  private func describe(_ result: AgreementCheck.Result) {
+    func percent(_ part: Int, _ all: Int) -> String {
+      (100 * Double(part) / Double(max(1, all))).formatted(.number.precision(.fractionLength(3))) + " %"
+    }
+    for (name, agreement) in [
+      ("integers and runtime", result.integersAndRuntime), ("fake quantisation and runtime", result.trainerAndRuntime),
+    ] {
+      print(
+        "\(name): same class \(percent(agreement.sameClass, agreement.images)), logits equal "
+          + "\(percent(agreement.identical, agreement.images)), within two steps "
+          + "\(percent(agreement.withinTwoSteps, agreement.images)), at most \(agreement.largestSteps) steps apart")
+    }
+    print(
+      "\(result.subnets) subnets, \(result.integersAndRuntime.images) images in all, "
+        + "\(percent(result.correct, result.integersAndRuntime.images)) of them named right; convolutions left in real "
+        + "numbers: \(result.floatProducts)")
+  }
+}
