@@ -40,12 +40,14 @@ public struct ProbeLevel: Sendable {
     if lowest.count > ProbeLevel.kept { lowest.removeLast() }
   }
 
-  /// Nanoseconds of the probe at full speed; infinite where there were no readings.
-  public var nanoseconds: Double {
+  /// Nanoseconds of the probe at full speed by the readings alone; infinite where there were none.
+  public var seen: Double {
     let rank = max(2, Int(ProbeLevel.share * Double(count)))
-    let seen = lowest.isEmpty ? .infinity : lowest[min(rank, lowest.count - 1)]
-    return min(seen, earlier ?? .infinity)
+    return lowest.isEmpty ? .infinity : lowest[min(rank, lowest.count - 1)]
   }
+
+  /// Nanoseconds of the probe at full speed; infinite where nothing is known.
+  public var nanoseconds: Double { min(seen, earlier ?? .infinity) }
 
   /// Whether a reading is within 5 % of the level.
   public func admits(_ reading: Double) -> Bool { reading <= nanoseconds * ProbeLevel.tolerance }

@@ -16,12 +16,14 @@ struct CommandOutput {
       var index = next
       if let name {
         guard let named = names.firstIndex(of: name) else {
-          complaint = "printed \"\(name)\", which is none of the models"
+          complaint = "printed \"\(name.prefix(60)) \(word.prefix(60))\", and \(name.prefix(60)) is none of the models"
           return
         }
         index = named
       }
       guard names.indices.contains(index) else {
+        // Which number belongs to which model is then anyone's guess.
+        nanoseconds = names.map { _ in nil }
         complaint = "printed more numbers than there are models (\(names.count))"
         return
       }

@@ -44,15 +44,17 @@ public enum Device: Hashable, Sendable {
   /// - Parameters:
   ///   - threads: Of the runtime.
   ///   - earlierLevel: See `RuntimeMeter`.
+  ///   - history: See `RuntimeMeter`.
   ///   - onWait: Called when the machine is busy and the meter begins to wait for it.
   ///   - check: Called now and then while a command runs elsewhere; what it throws ends the measuring.
   public func meter(
-    threads: Int, earlierLevel: Double? = nil, onWait: @escaping () -> Void = {},
+    threads: Int, earlierLevel: Double? = nil, history: ProbeHistory? = .standard,
+    onWait: @escaping () -> Void = {},
     check: @escaping () throws -> Void = {}
   ) throws -> any LatencyMeter {
     switch self {
     case .local(let runtime):
-      let meter = try RuntimeMeter(runtime, threads: threads, earlierLevel: earlierLevel)
+      let meter = try RuntimeMeter(runtime, threads: threads, earlierLevel: earlierLevel, history: history)
       meter.onWait = onWait
       return meter
     case .command(let device):

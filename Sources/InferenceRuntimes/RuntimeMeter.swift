@@ -18,6 +18,7 @@ public final class RuntimeMeter: LatencyMeter {
   /// Called when the machine is slow and the meter begins to wait for it.
   public var onWait: () -> Void = {}
 
+  private let history: ProbeHistory?
   private let runtime: LocalRuntime
   private let options: SessionOptions
   private let probe: any InferenceSession
@@ -26,17 +27,23 @@ public final class RuntimeMeter: LatencyMeter {
   ///   - threads: Inside an operation.
   ///   - earlierLevel: The probe at full speed of earlier measurements on this device, in nanoseconds, if any; a machine
   ///     that is slower now is then known to be.
+  ///   - history: Of other processes; what this meter sees is added to it at its end.
   /// - Throws: `InferenceError` where the runtime is not there.
-  public init(_ runtime: LocalRuntime, threads: Int = 1, earlierLevel: Double? = nil) throws {
+  public init(
+    _ runtime: LocalRuntime, threads: Int = 1, earlierLevel: Double? = nil, history: ProbeHistory? = nil
+  ) throws {
     self.runtime = runtime
+    self.history = history
     device = DeviceIdentity(local: runtime.rawValue, version: try runtime.load(), threads: threads)
     options = SessionOptions(threads: threads, images: 1)
-    level = ProbeLevel(earlier: earlierLevel)
+    level = ProbeLevel(earlier: [earlierLevel, history?.level(of: device)].compactMap(\.self).min())
     probe = try RuntimeMeter.makeProbe(runtime)
     // Wakes the core and its wide units, and meets some of the machine's states, before anything is judged.
     let awake = ContinuousClock.now + .milliseconds(300)
     while ContinuousClock.now < awake { _ = try runProbe() }
   }
+
+  deinit { history?.remember(level.seen, of: device) }
 
   /// One thread whatever the models use: it is the core's speed that is asked for. Of several sessions the fastest:
   /// where the runtime happens to put their memory makes some of them slower for good.

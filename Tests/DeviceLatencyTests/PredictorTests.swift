@@ -102,10 +102,11 @@ struct PredictorTests {
     var records: [LatencyMeasurement] = []
     let predictor = try profile.run(device, budget: .seconds(1_000)) { records.append($0) }
     #expect(try #require(predictor.heldOut).meanPercent < 1)
-    for (kernel, microseconds) in predictor.kernels where kernel.place == .inside {
-      // The sink's own work differs a little between the kernel's input and its output.
-      #expect(abs(microseconds - SyntheticDevice.microseconds(kernel)) < 0.5, "\(kernel)")
+    // The sink's own work differs a little between the kernel's input and its output.
+    let errors = predictor.kernels.filter { $0.key.place == .inside }.map { kernel, microseconds in
+      abs(microseconds - SyntheticDevice.microseconds(kernel))
     }
+    #expect(Statistics.median(errors) < 0.1)
     let again = profile.predictor(records, device: device.device, method: .inContext)
     #expect(again.milliseconds(of: profile.heldOut[0].graph) == predictor.milliseconds(of: profile.heldOut[0].graph))
   }

@@ -31,8 +31,8 @@ struct StudyTests {
       #expect(excess > 1.1)
     }
     #expect(findings.blockCosts.count == blockTypes.count)
-    #expect(findings.blockCosts.contains(where: \.deservesPlace))
-    #expect(!findings.blockCosts.allSatisfy(\.deservesPlace))
+    let deserving = findings.blockCosts.count { $0.deservesPlace }
+    #expect(deserving > 0 && deserving < blockTypes.count)
     let text = findings.sentences.joined(separator: "\n")
     #expect(text.contains("gains nothing for: depthwise 3x3"))
     #expect(text.contains("Widths of depthwise 3x3 should be multiples of 16"))

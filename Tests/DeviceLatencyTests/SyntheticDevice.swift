@@ -48,7 +48,8 @@ struct SyntheticDevice: LatencyMeter {
       / 500
   }
 
-  /// Float convolutions take twice as long, depthwise ones seven tenths; everything else as long.
+  /// Float convolutions take twice as long, depthwise ones seven tenths; everything else as long. Depthwise ones want
+  /// multiples of 16 channels.
   private func part(_ graph: NetworkGraph, _ precision: LatencyRequest.Precision) -> Double {
     let kernels = graph.kernelSignatures(isWhole: false).compactMap(\.self)
     return kernels.reduce(3) { sum, kernel in
@@ -58,7 +59,8 @@ struct SyntheticDevice: LatencyMeter {
         case .depthwise: 0.7
         default: 1.0
         }
-      return sum + SyntheticDevice.microseconds(kernel) * (precision == .float32 ? factor : 1)
+      let step = kernel.group == .depthwise && !kernel.input.channels.isMultiple(of: 16) ? 1.5 : 1
+      return sum + SyntheticDevice.microseconds(kernel) * step * (precision == .float32 ? factor : 1)
     }
   }
 

@@ -1,4 +1,5 @@
 import DeviceLatency
+import Foundation
 import InferenceRuntimes
 import NetworkGraphs
 import ONNXExport
@@ -72,5 +73,44 @@ struct MeterTests {
     #expect(extremes[0] < extremes[1])
     let again = profile.predictor(records, device: meter.device)
     #expect(again.milliseconds(of: heldOut) == predictor.milliseconds(of: heldOut))
+  }
+}
+
+@Suite("Probes of earlier sessions")
+struct ProbeHistoryTests {
+  let history = ProbeHistory(
+    file: FileManager.default.temporaryDirectory.appending(path: "probes-\(UUID().uuidString)/probes.json"))
+
+  func device(_ name: String) -> DeviceIdentity {
+    DeviceIdentity(name: name, version: "1", processor: "any", instructionSets: [], threads: 1)
+  }
+
+  @Test("The lower quartile of the last sessions counts, each device for itself, for a day")
+  func levels() {
+    defer { try? FileManager.default.removeItem(at: history.file.deletingLastPathComponent()) }
+    let now = Date(timeIntervalSince1970: 1e9)
+    #expect(history.level(of: device("a"), now: now) == nil)
+    // Twenty old sessions are forgotten, and a device's first ones of more than fifteen.
+    for _ in 0..<20 { history.remember(10, of: device("a"), now: now - 90_000) }
+    for level in [50, 100, 102, 104, 106, 108, 110, 112, 114, 116, 118, 120, 122, 124, 126, 128] as [Double] {
+      history.remember(level, of: device("a"), now: now)
+    }
+    history.remember(7, of: device("b"), now: now)
+    #expect(history.level(of: device("a"), now: now) == 107)
+    #expect(history.level(of: device("b"), now: now) == 7)
+    #expect(history.level(of: device("a"), now: now + 90_000) == nil)
+  }
+
+  @Test("A damaged cache, or one that cannot be written, is as none")
+  func damaged() throws {
+    defer { try? FileManager.default.removeItem(at: history.file.deletingLastPathComponent()) }
+    history.remember(5, of: device("a"))
+    try Data("rubbish".utf8).write(to: history.file)
+    #expect(history.level(of: device("a")) == nil)
+    history.remember(6, of: device("a"))
+    #expect(history.level(of: device("a")) == 6)
+    let nowhere = ProbeHistory(file: URL(filePath: "/proc/nothing/probes.json"))
+    nowhere.remember(6, of: device("a"))
+    #expect(nowhere.level(of: device("a")) == nil)
   }
 }

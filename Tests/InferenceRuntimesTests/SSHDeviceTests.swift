@@ -80,7 +80,7 @@ final class SSHServer {
 
   let folder: URL
   let port: Int
-  private let process = Process()
+  private var process: pid_t = 0
 
   init() throws {
     folder = FileManager.default.temporaryDirectory.appending(path: "sshd-\(UUID().uuidString)")
@@ -109,10 +109,7 @@ final class SSHServer {
       Subsystem sftp internal-sftp
       """.utf8
     ).write(to: folder.appending(path: "config"))
-    process.executableURL = URL(filePath: SSHServer.program)
-    process.arguments = ["-D", "-e", "-f", path("config")]
-    process.standardError = FileHandle.nullDevice
-    try process.run()
+    process = try SSHServer.start(SSHServer.program, ["-D", "-e", "-f", path("config")])
     try waitUntilReady()
   }
 
@@ -127,8 +124,9 @@ final class SSHServer {
   }
 
   func stop() {
-    process.terminate()
-    process.waitUntilExit()
+    kill(process, SIGTERM)
+    var status: Int32 = 0
+    waitpid(process, &status, 0)
     try? FileManager.default.removeItem(at: folder)
   }
 
@@ -142,13 +140,27 @@ final class SSHServer {
   }
 
   private static func run(_ program: String, _ arguments: [String]) throws {
-    let process = Process()
-    process.executableURL = URL(filePath: program)
-    process.arguments = arguments
-    process.standardInput = FileHandle.nullDevice
-    process.standardError = FileHandle.nullDevice
-    try process.run()
-    process.waitUntilExit()
-    guard process.terminationStatus == 0 else { throw CocoaError(.executableLoad) }
+    let process = try start(program, arguments)
+    var status: Int32 = 0
+    waitpid(process, &status, 0)
+    guard status == 0 else { throw CocoaError(.executableLoad) }
+  }
+
+  /// With nothing to read and its words thrown away.
+  private static func start(_ program: String, _ arguments: [String]) throws -> pid_t {
+    var actions = posix_spawn_file_actions_t()
+    posix_spawn_file_actions_init(&actions)
+    defer { posix_spawn_file_actions_destroy(&actions) }
+    posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0)
+    for descriptor in [STDOUT_FILENO, STDERR_FILENO] {
+      posix_spawn_file_actions_addopen(&actions, descriptor, "/dev/null", O_WRONLY, 0)
+    }
+    var words = ([program] + arguments).map { strdup($0) } + [nil]
+    defer { for word in words { free(word) } }
+    var process = pid_t()
+    guard posix_spawn(&process, program, &actions, nil, &words, environ) == 0 else {
+      throw CocoaError(.executableLoad)
+    }
+    return process
   }
 }
