@@ -1,0 +1,37 @@
+import Foundation
+import Pipeline
+import RunFolders
+import Testing
+
+@Suite struct ComparisonTests {
+  @Test func `every space of a comparison is trained, exported and measured alike, and none twice`() throws {
+    let folder = try TinyRun.makeFolder()
+    defer { try? FileManager.default.removeItem(at: folder) }
+    let (text, page) = try TinyRun.open("run", in: folder).compare(repetitions: 1, randomSpaces: 1)
+
+    let file = RunFolderPaths(root: folder.appending(path: "run")).recordFile("comparison")
+    var records: [ComparisonRecord] = []
+    try RecordLog<ComparisonRecord>.read(file) { records.append($0) }
+    // The tiny hyperspace has two of the four hand-designed block types.
+    #expect(records.map(\.arm.name) == ["found", "mbconv-se", "bottleneck", "random-1"])
+    for record in records {
+      #expect(text.contains(record.arm.title))
+      if record.arm.kind == .handDesigned { #expect(Set(record.arm.space.blockTypes).count == 1) }
+      for case let model? in record.entries.map(\.model) {
+        #expect(model.images == 10_000)
+        #expect(model.predictedMilliseconds <= record.entries.map(\.constraintMilliseconds).max()!)
+        let models = folder.appending(path: "run/comparison/\(record.arm.name)-1/models")
+        #expect(FileManager.default.fileExists(atPath: models.appending(path: model.file).path(percentEncoded: false)))
+      }
+    }
+    // The found space has the best score: that is how it was found.
+    #expect(records[0].score == records.map(\.score).max())
+    #expect(try String(contentsOf: page, encoding: .utf8).contains("Kendall"))
+
+    // The same command again repeats nothing.
+    _ = try TinyRun.open("run", in: folder).compare(repetitions: 1, randomSpaces: 1)
+    var again = 0
+    try RecordLog<ComparisonRecord>.read(file) { _ in again += 1 }
+    #expect(again == records.count)
+  }
+}
