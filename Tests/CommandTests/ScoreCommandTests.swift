@@ -14,7 +14,7 @@ private struct Program {
     process.arguments = arguments
     process.currentDirectoryURL = folder
     let files = ["out", "err"].map { folder.appending(path: "\(UUID().uuidString).\($0)") }
-    for file in files { FileManager.default.createFile(atPath: file.path, contents: nil) }
+    for file in files { try Data().write(to: file) }
     process.standardOutput = try FileHandle(forWritingTo: files[0])
     process.standardError = try FileHandle(forWritingTo: files[1])
     try process.run()
