@@ -35,7 +35,7 @@ var targets: [Target] = [
   .executableTarget(
     name: "spaceevo-benchmarks",
     dependencies: ["SpaceEvolution", "NetworkGraphs", "SearchSpaces"],
-    path: "Benchmarks", swiftSettings: pure),
+    path: "Benchmarks", exclude: ["Training", "training.py", "training.sh"], swiftSettings: pure),
   .testTarget(name: "SearchSpacesTests", dependencies: ["SearchSpaces", "StrictYAML"], swiftSettings: common),
   .testTarget(name: "NetworkGraphsTests", dependencies: ["NetworkGraphs", "SearchSpaces"], swiftSettings: common),
   .testTarget(
@@ -91,6 +91,12 @@ if !pureOnly {
         "StrictYAML", "SearchSpaces", "NetworkGraphs", "Quantization", "DeviceLatency", "SpaceEvolution", "Reports",
         "Datasets", "RunFolders", "ONNXExport", "InferenceRuntimes", "TorchTraining",
       ], resources: [.embedInCode("Configurations")], swiftSettings: common),
+    // Not a product: `Benchmarks/training.sh` compares it with the same network in Python.
+    .executableTarget(
+      name: "spaceevo-training-benchmark",
+      dependencies: ["TorchTraining", "Datasets", "NetworkGraphs", "Quantization", "SearchSpaces"],
+      path: "Benchmarks/Training",
+      swiftSettings: common),
     .executableTarget(
       name: "spaceevo",
       dependencies: [

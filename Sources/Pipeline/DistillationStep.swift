@@ -182,7 +182,7 @@ extension DistillationStep {
         let integerLoss = try training.train(
           store, steps: settings.integerSteps, rate: rate / 4, precision: .quantized, stream: "quantized"
         ) { job.distillation.substages(step: settings.floatSteps + $0) }
-        try tabulate(training) { try training.loss($0, store, precision: .quantized) }
+        try tabulate(training) { try training.tableLoss($0, store, precision: .quantized) }
         let record = BlockRecord(
           stage: job.distillation.stage.name, block: job.distillation.stage.blockType.name, floatLoss: floatLoss,
           integerLoss: integerLoss, attempts: attempt)

@@ -37,16 +37,25 @@ public struct RankCheck {
     public var macs: Double
     public var parameters: Double
 
-    init(_ records: [RankRecord]) {
-      stage = records[0].stage
-      block = records[0].block
-      substages = records.count
-      let alone = records.map(\.aloneInteger)
-      float = Statistics.spearmanRho(records.map(\.sharedFloat), records.map(\.aloneFloat))
-      integer = Statistics.spearmanRho(records.map(\.sharedInteger), alone)
-      macs = -Statistics.spearmanRho(records.map(\.megaMACs), alone)
-      parameters = -Statistics.spearmanRho(records.map(\.megaParameters), alone)
+    init(_ job: StageJob, _ rows: [Row]) {
+      stage = job.distillation.stage.name
+      block = job.distillation.stage.blockType.name
+      substages = rows.count
+      let alone = rows.map(\.alone.integer)
+      float = Statistics.spearmanRho(rows.map(\.sharedFloat), rows.map(\.alone.float))
+      integer = Statistics.spearmanRho(rows.map(\.sharedInteger), alone)
+      macs = -Statistics.spearmanRho(rows.map(\.megaMACs), alone)
+      parameters = -Statistics.spearmanRho(rows.map(\.megaParameters), alone)
     }
+  }
+
+  /// A sub-stage with its losses alone and with the weights that all share.
+  struct Row {
+    var alone: RankRecord
+    var sharedFloat: Double
+    var sharedInteger: Double
+    var megaMACs: Double
+    var megaParameters: Double
   }
 
   let step: DistillationStep
@@ -61,19 +70,19 @@ public struct RankCheck {
     let progress = step.display.begin(
       "Train sub-stages alone", unit: "sub-stages", total: work.count, alreadyDone: work.count - open.count)
     defer { progress.finish() }
-    if !open.isEmpty {
-      let maps = try step.maps()
-      try step.pool.forEach(open.count) { index in
-        try Interruption.check()
-        let record = try compare(
-          StageTraining(settings: step.configuration.distillation, maps: maps, job: open[index].job), open[index].index)
-        try log.append(record)
-        progress.advance(detail: "\(record.stage) \(record.block)")
-      }
+    let maps = try step.maps()
+    func training(_ job: StageJob) -> StageTraining {
+      StageTraining(settings: step.configuration.distillation, maps: maps, job: job)
+    }
+    try step.pool.forEach(open.count) { index in
+      try Interruption.check()
+      let record = try alone(training(open[index].job), open[index].index)
+      try log.append(record)
+      progress.advance(detail: "\(record.stage) \(record.block)")
     }
     let all = try RecordLog<RankRecord>.all(step.paths.recordFile("ranks"))
-    return jobs.map { job in
-      Agreement((0..<settings.substages).compactMap { record(job, $0, in: all) })
+    return try jobs.map { job in
+      Agreement(job, try rows(training(job), (0..<settings.substages).compactMap { record(job, $0, in: all) }))
     }
   }
 
@@ -96,43 +105,59 @@ public struct RankCheck {
     }
   }
 
-  private func compare(_ training: StageTraining, _ index: Int) throws -> RankRecord {
+  private func substage(_ job: StageJob, _ index: Int) -> BlockDistillation.Substage {
+    var generator = SeededGenerator(seed: job.distillation.seed, stream: "rank-check", index)
+    return job.randomSubstage(using: &generator)
+  }
+
+  /// Trains a sub-stage from nothing, in float and then with every quantiser in place.
+  private func alone(_ training: StageTraining, _ index: Int) throws -> RankRecord {
+    let distillation = training.job.distillation
+    let substage = substage(training.job, index)
+    let graph = distillation.graph(substage)
+    let store = try ParameterStore(ParameterLayout([graph]), seed: distillation.seed &+ UInt64(index))
+    let rate = training.settings.learningRate
+    _ = try training.train(
+      store, steps: settings.floatSteps, rate: rate, precision: .float, stream: "alone-\(index)"
+    ) { _ in [substage] }
+    let float = try training.loss(substage, store, precision: .float)
+    try training.calibrate(store, [graph])
+    _ = try training.train(
+      store, steps: settings.integerSteps, rate: rate / 4, precision: .quantized, stream: "alone-quantized-\(index)"
+    ) { _ in [substage] }
+    return RankRecord(
+      stage: distillation.stage.name, block: distillation.stage.blockType.name, index: index, float: float,
+      integer: try training.loss(substage, store, precision: .quantized))
+  }
+
+  /// The same sub-stages with the weights that the tables' rows were judged with.
+  private func rows(_ training: StageTraining, _ records: [RankRecord]) throws -> [Row] {
     let job = training.job
     let distillation = job.distillation
-    var generator = SeededGenerator(seed: distillation.seed, stream: "rank-check", index)
-    let substage = job.randomSubstage(using: &generator)
-    func shared(_ precision: Precision) throws -> Double {
-      let url = step.checkpoint(job, precision)
-      let file = try Safetensors(contentsOf: url)
+    func shared(_ precision: Precision) throws -> ParameterStore {
+      let file = try Safetensors(contentsOf: step.checkpoint(job, precision))
       guard !file.tensors.isEmpty else {
         throw TrainingError(
           "\(distillation.stage.name) with \(distillation.stage.blockType.name) diverged, so its tables rank nothing")
       }
-      return try training.loss(
-        substage, ParameterStore(distillation.layout, from: file), precision: precision)
+      do throws(TorchError) { return try ParameterStore(distillation.layout, from: file) } catch {
+        throw TrainingError(
+          "\(step.checkpoint(job, precision).path(percentEncoded: false)) is of another stage or hyperspace: \(error)")
+      }
     }
-    let graph = distillation.graph(substage)
-    let alone = try ParameterStore(ParameterLayout([graph]), seed: generator.next())
-    let rate = training.settings.learningRate
-    _ = try training.train(
-      alone, steps: settings.floatSteps, rate: rate, precision: .float, stream: "alone-\(index)"
-    ) { _ in [substage] }
-    let aloneFloat = try training.loss(substage, alone, precision: .float)
-    try training.calibrate(alone, [graph])
-    _ = try training.train(
-      alone, steps: settings.integerSteps, rate: rate / 4, precision: .quantized, stream: "alone-quantized-\(index)"
-    ) { _ in [substage] }
+    let (float, integer) = (try shared(.float), try shared(.quantized))
     let input = training.maps.shape(job.stage)
-    let cost = NetworkGraph(
-      stage: distillation.stage.name, distillation.stage.blockType,
-      input: .init(channels: substage.inputWidth, height: input.height, width: input.width), blocks: substage.blocks,
-      stride: distillation.stage.stride
-    ).cost
-    return RankRecord(
-      stage: distillation.stage.name, block: distillation.stage.blockType.name, index: index,
-      inputWidth: substage.inputWidth, megaMACs: Double(cost.macs) / 1e6,
-      megaParameters: Double(cost.parameters) / 1e6, sharedFloat: try shared(.float),
-      sharedInteger: try shared(.quantized), aloneFloat: aloneFloat,
-      aloneInteger: try training.loss(substage, alone, precision: .quantized))
+    return try records.map { record in
+      let substage = substage(job, record.index)
+      let cost = NetworkGraph(
+        stage: distillation.stage.name, distillation.stage.blockType,
+        input: .init(channels: substage.inputWidth, height: input.height, width: input.width), blocks: substage.blocks,
+        stride: distillation.stage.stride
+      ).cost
+      return Row(
+        alone: record, sharedFloat: try training.tableLoss(substage, float, precision: .float),
+        sharedInteger: try training.tableLoss(substage, integer, precision: .quantized),
+        megaMACs: Double(cost.macs) / 1e6, megaParameters: Double(cost.parameters) / 1e6)
+    }
   }
 }

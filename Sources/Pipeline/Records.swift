@@ -39,20 +39,14 @@ public struct BlockRecord: Codable, Hashable, Sendable {
   public var diverged: Bool?
 }
 
-/// One sub-stage as the tables see it, with weights that all share, and trained alone.
+/// One sub-stage that was trained alone, to see whether the tables rank it rightly.
 public struct RankRecord: Codable, Hashable, Sendable {
   public var stage: String
   public var block: String
   public var index: Int
-  public var inputWidth: Int
-  public var megaMACs: Double
-  public var megaParameters: Double
-  /// Noise-to-signal ratios with shared weights.
-  public var sharedFloat: Double
-  public var sharedInteger: Double
-  /// The same, trained alone.
-  public var aloneFloat: Double
-  public var aloneInteger: Double
+  /// Noise-to-signal ratios.
+  public var float: Double
+  public var integer: Double
 }
 
 /// One evaluated subnet.

@@ -31,6 +31,8 @@ public struct RunConfiguration: Hashable, Sendable {
     public var smallestInEveryStep: Bool
     /// Sampled sub-stages a table.
     public var rows: Int
+    /// Steps that each of them is trained alone, from the weights that all share, before it is judged.
+    public var rowSteps: Int
     public var evaluationImages: Int
   }
 
@@ -129,7 +131,7 @@ public struct RunConfiguration: Hashable, Sendable {
 
     let distillation = try root.required("distillation").mapping(keys: [
       "images", "batch", "float-steps", "integer-steps", "learning-rate", "random-substages",
-      "smallest-in-every-step", "rows", "evaluation-images",
+      "smallest-in-every-step", "rows", "row-steps", "evaluation-images",
     ])
     self.distillation = Distillation(
       images: try distillation.required("images").int(in: 32...10_000_000),
@@ -140,6 +142,7 @@ public struct RunConfiguration: Hashable, Sendable {
       randomSubstages: try distillation.required("random-substages").int(in: 1...64),
       smallestInEveryStep: try distillation.required("smallest-in-every-step").bool(),
       rows: try distillation.required("rows").int(in: 2...1_000_000),
+      rowSteps: try distillation.optional("row-steps")?.int(in: 0...1_000_000) ?? 0,
       evaluationImages: try distillation.required("evaluation-images").int(in: 16...1_000_000))
 
     let evolution = try root.required("evolution").mapping(

@@ -48,7 +48,7 @@ struct StageTraining {
   ///   - stream: Tells the images of this training from those of others.
   ///   - substages: Of a step; the loss of the first is reported.
   /// - Returns: The mean loss of the last tenth of the steps.
-  /// - Throws: `TrainingError` where a loss or gradient is not finite.
+  /// - Throws: `TrainingError` where a loss or gradient is not finite, or the loss grows.
   func train(
     _ store: ParameterStore, steps: Int, rate: Double, precision: Precision, stream: String,
     substages: (_ step: Int) -> [BlockDistillation.Substage]
@@ -74,7 +74,10 @@ struct StageTraining {
       losses.append(contribution.loss)
     }
     let last = losses.suffix(max(1, steps / 10))
-    return last.reduce(0, +) / Double(last.count)
+    let mean = last.reduce(0, +) / Double(last.count)
+    // A student that only knew the teacher's mean would have a loss of 1.
+    guard mean <= 2 * max(1, losses[0]) else { throw TrainingError("the loss has grown from \(losses[0]) to \(mean)") }
+    return mean
   }
 
   /// Sets every quantiser's scale by the error on the maps: the largest sub-stage, the smallest, and random ones until
@@ -92,6 +95,20 @@ struct StageTraining {
   func calibrate(_ store: ParameterStore, _ graphs: [NetworkGraph]) throws {
     let rows = Array(0..<min(128, maps.training[0].shape[0]))
     try store.calibrateQuantizers(graphs: graphs, batches: [maps.training[job.stage].rows(rows)])
+  }
+
+  /// The loss that a table has for a sub-stage: with the weights that all share, after `row-steps` of training alone.
+  func tableLoss(
+    _ substage: BlockDistillation.Substage, _ shared: ParameterStore, precision: Precision
+  ) throws -> Double {
+    guard settings.rowSteps > 0 else { return try loss(substage, shared, precision: precision) }
+    let own = try ParameterStore(ParameterLayout([distillation.graph(substage)]), seed: distillation.seed)
+    try own.adopt(shared)
+    // Every row sees the same images, so that luck is the same for all.
+    _ = try train(
+      own, steps: settings.rowSteps, rate: settings.learningRate / 2, precision: precision, stream: "row"
+    ) { _ in [substage] }
+    return try loss(substage, own, precision: precision)
   }
 
   /// The loss of a sub-stage on images that trained nothing, with its own batch norm statistics.

@@ -77,6 +77,42 @@ struct ParityTests {
     }
   }
 
+  @Test("Zeros around a map with a zero point of its own are the runtime's too, with every kernel and stride")
+  func padding() throws {
+    var generator = SeededGenerator(seed: 21)
+    for kernel in [3, 5, 7] {
+      for stride in 1...2 {
+        let signature = KernelSignature(
+          kind: .depthwise(kernel: kernel, stride: stride), input: TensorShape(channels: 16, height: 9, width: 8),
+          range: .unbounded)
+        let network = ParityTests.network(NetworkGraph(signature), &generator)
+        #expect(network.quantizers[0].zeroPoint != 0)
+        let model = try ONNXModel.bytes(network, .init(input: .maps(.channelsFirst), output: .map(.channelsFirst)))
+        let map = ParityTests.pixels(signature.input.count, &generator)
+        #expect(try OnnxRuntimeSession(model).run(maps: [map]) == network.evaluate(maps: [map]).last)
+      }
+    }
+  }
+
+  @Test(
+    "Blocks of stride 2 with a shortcut of their own agree, for every type that has one",
+    arguments: ["onnxw", "mobilew"])
+  func stridedShortcuts(name: String) throws {
+    let hyperspace = try #require(Hyperspace.builtIn(name))
+    var generator = SeededGenerator(seed: 22, stream: name)
+    for type in hyperspace.blockTypes where type.projectsShortcut {
+      let block = BlockChoice(kernel: type.kernels.last!, width: 24, expansion: type.expansions.first)
+      let graph = NetworkGraph(
+        stage: "stage", type, input: TensorShape(channels: 16, height: 9, width: 9), blocks: [block], stride: 2)
+      let shortcuts = graph.nodes.filter { $0.name.hasSuffix("shortcut") }
+      #expect(shortcuts.count == 1 && shortcuts[0].convolution?.stride == 2)
+      let network = ParityTests.network(graph, &generator)
+      let model = try ONNXModel.bytes(network, .init(input: .maps(.channelsFirst), output: .map(.channelsFirst)))
+      let map = ParityTests.pixels(graph.inputShape.count, &generator)
+      #expect(try OnnxRuntimeSession(model).run(maps: [map]) == network.evaluate(maps: [map]).last, "\(type.name)")
+    }
+  }
+
   @Test("A kernel measured with channels last computes the same")
   func channelsLast() throws {
     var generator = SeededGenerator(seed: 4)
