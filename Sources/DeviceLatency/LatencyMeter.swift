@@ -83,18 +83,19 @@ public struct MeasurementEffort: Hashable, Sendable {
     self.patience = patience
   }
 
-  /// For thousands of kernels, whose errors average out in a network.
+  /// For thousands of kernels, whose errors average out in a network. Several calls, since in a slice of one call every
+  /// kernel would find the caches full of another one's data.
   public static let kernel = MeasurementEffort(
-    sessions: 1, slices: 3, sliceNanoseconds: 3e5, groupSize: 24, attempts: 25)
+    sessions: 1, slices: 3, sliceNanoseconds: 3e5, groupSize: 24, attempts: 25, fewestCalls: 5)
   /// For kernels in their contexts, of which a small difference is wanted.
   public static let kernelInContext = MeasurementEffort(
-    sessions: 3, slices: 3, sliceNanoseconds: 1e6, groupSize: 24, attempts: 25)
+    sessions: 3, slices: 3, sliceNanoseconds: 1e6, groupSize: 24, attempts: 25, fewestCalls: 5)
   /// For the chains of a study.
   public static let study = MeasurementEffort(
-    sessions: 2, slices: 2, sliceNanoseconds: 3e5, groupSize: 16, attempts: 25, fewestCalls: 2)
+    sessions: 2, slices: 2, sliceNanoseconds: 3e5, groupSize: 16, attempts: 25, fewestCalls: 3)
   /// For many whole networks. Long slices: a network's first thousand calls or so are some percent slower.
   public static let network = MeasurementEffort(
-    sessions: 3, slices: 6, sliceNanoseconds: 4e6, groupSize: 12, attempts: 50, fewestCalls: 2, patience: .seconds(5))
+    sessions: 3, slices: 6, sliceNanoseconds: 4e6, groupSize: 12, attempts: 50, fewestCalls: 4, patience: .seconds(5))
   /// For the few models whose latency is reported.
   public static let report = MeasurementEffort(
     sessions: 8, slices: 3, sliceNanoseconds: 3e6, groupSize: 8, attempts: 100, fewestCalls: 3, patience: .seconds(30))

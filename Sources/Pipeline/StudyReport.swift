@@ -47,8 +47,8 @@ public struct StudyReport {
 
   public var blocks: Table {
     Table(
-      caption: "What blocks cost as INT8, median over widths and sizes; a block deserves a place where no other one is "
-        + "cheaper both per MAC and per parameter.",
+      caption: "What blocks cost as INT8, median over widths and sizes; a block deserves a place where it costs, per "
+        + "MAC or per parameter, at most half as much again as the cheapest.",
       columns: [
         .init("Block"), .number("Time per 1000 MACs", unit: "ns"), .number("Time per parameter", unit: "ns"),
         .number("INT8 speed-up"), .init("Place"),

@@ -46,7 +46,7 @@ public struct StudyFindings: Sendable, Encodable {
     public var nanosecondsPerKiloMAC: Double
     public var nanosecondsPerParameter: Double
     public var speedUp: Double?
-    /// Whether no other block type is cheaper by MACs and by parameters.
+    /// Whether it costs, per MAC or per parameter, at most half as much again as the cheapest block.
     public var deservesPlace: Bool
   }
 
@@ -107,12 +107,12 @@ public struct StudyFindings: Sendable, Encodable {
         name: name, nanosecondsPerKiloMAC: 1e3 * perUnit(\.macs), nanosecondsPerParameter: perUnit(\.parameters),
         speedUp: speedUps.isEmpty ? nil : Statistics.median(speedUps), deservesPlace: true)
     }
+    let leastPerMAC = costs.map(\.nanosecondsPerKiloMAC).min() ?? 0
+    let leastPerParameter = costs.map(\.nanosecondsPerParameter).min() ?? 0
     return costs.map { block in
       var block = block
-      block.deservesPlace = !costs.contains {
-        $0.nanosecondsPerKiloMAC < block.nanosecondsPerKiloMAC
-          && $0.nanosecondsPerParameter < block.nanosecondsPerParameter
-      }
+      block.deservesPlace =
+        block.nanosecondsPerKiloMAC <= 1.5 * leastPerMAC || block.nanosecondsPerParameter <= 1.5 * leastPerParameter
       return block
     }
   }
@@ -143,7 +143,8 @@ public struct StudyFindings: Sendable, Encodable {
     let best = blockCosts.filter(\.deservesPlace)
     if !best.isEmpty {
       sentences.append(
-        "No other block is cheaper both per MAC and per parameter than: \(list(best.map(\.name))).")
+        "Blocks that deserve a place, within half as much again of the cheapest per MAC or per parameter: "
+          + "\(list(best.map(\.name))).")
     }
     return sentences
   }
