@@ -33,6 +33,17 @@ struct ConstraintPlan: Sendable {
       }
     }
 
+    /// Kernels for one space whose sums lie further apart than 1e-4 ms: their limits are in the middle between two sums.
+    func kernels(of keys: [Int], rows: RowStore, _ frequencies: Frequencies) -> [LatencyKernel?] {
+      limits.indices.map { r in
+        guard limits[r] >= 0 else { return nil }
+        let base = rows.latencyRange(keys, resolution: r).smallest
+        let bound = rows.betweenSums(bounds[r], base: base, unit: rows.latencyUnit)
+        let limit = bound - rows.smallestLatency(resolution: r)
+        return limit < 0 ? nil : LatencyKernel(frequencies, limit: min(limit, 0.999 * frequencies.latencyPeriod))
+      }
+    }
+
     func kernels(_ frequencies: Frequencies) -> [LatencyKernel?] {
       limits.map { $0 < 0 ? nil : LatencyKernel(frequencies, limit: $0) }
     }
@@ -61,7 +72,8 @@ struct ConstraintPlan: Sendable {
     let lossScale = rows.tables.lazy.map(\.smallestLoss).max()!
     var frequencies = Frequencies(
       lossPeriod: max(1.05 * lossRange, 1e-3 * lossScale, 1e-9),
-      latencyPeriod: max(1.05 * geometry.limits.max()!, 1e-3 * milliseconds), lossCount: 32, latencyCount: 96,
+      latencyPeriod: max(1.05 * geometry.limits.max()! + rows.latencyUnit, 1e-3 * milliseconds), lossCount: 32,
+      latencyCount: 96,
       shareCount: 128)
     // The frequencies at which most of a few spaces are accurate; others that need more get it one by one.
     var generator = SeededGenerator(seed: 1, stream: "spectra")
@@ -112,7 +124,9 @@ struct ConstraintPlan: Sendable {
     _ keys: [Int], _ stages: [StageSpectra], _ geometry: Geometry, _ rows: RowStore, _ frequencies: Frequencies,
     kernels: [LatencyKernel?]? = nil
   ) -> SpectralScore {
-    let kernels = kernels ?? geometry.kernels(frequencies)
+    let kernels =
+      rows.latencyUnit > 1e-4
+      ? geometry.kernels(of: keys, rows: rows, frequencies) : kernels ?? geometry.kernels(frequencies)
     let limits = geometry.bounds.indices.map { r -> LatencyLimit in
       let (smallest, largest) = rows.latencyRange(keys, resolution: r)
       let bound = latencyLimit(geometry.bounds[r])

@@ -35,6 +35,9 @@ struct RowStore: Sendable {
   let isComplete: Bool
   /// Whether every latency is a multiple of 1e-4 ms.
   let hasFourDecimals: Bool
+  /// The largest number of milliseconds of which all differences of latencies within a table and resolution are multiples:
+  /// sums of a space lie so far apart. 1e-4 where there is none that is larger.
+  let latencyUnit: Double
   /// Smallest and largest latency of any row by stage and resolution.
   let smallestLatencies: [[Double]]
   let largestLatencies: [[Double]]
@@ -58,9 +61,10 @@ struct RowStore: Sendable {
     }
     hasFourDecimals = tables.allSatisfy { table in
       table.resolutions.allSatisfy { rows in
-        rows.latencies.allSatisfy { abs(($0 * 1e4).rounded() - $0 * 1e4) < 1e-6 }
+        rows.latencies.allSatisfy { abs(($0 * 1e4).rounded() - $0 * 1e4) < 1e-6 && $0 < 1e9 }
       }
     }
+    latencyUnit = hasFourDecimals ? RowStore.commonUnit(tables.flatMap(\.resolutions)) : 1e-4
     resolutionCount = source.resolutions.count
     let stages = hyperspace.searchedStages.indices
     stageStarts = stages.map { stage in keys.firstIndex { $0.stage == stage }! } + [keys.count]
@@ -78,6 +82,19 @@ struct RowStore: Sendable {
         tables[starts[stage]..<starts[stage + 1]].map { $0.resolutions[r].latencies.max()! }.max()!
       }
     }
+  }
+
+  private static func commonUnit(_ tables: [WeightedRows]) -> Double {
+    var common = 0
+    for rows in tables {
+      for latency in rows.latencies {
+        var (a, b) = (common, Int(((latency - rows.latencies[0]) * 1e4).rounded()))
+        while b != 0 { (a, b) = (b, a % b) }
+        common = a
+      }
+      if common == 1 { break }
+    }
+    return common > 1 ? Double(common) / 1e4 : 1e-4
   }
 
   func tables(ofStage stage: Int) -> ArraySlice<Table> { tables[stageStarts[stage]..<stageStarts[stage + 1]] }
@@ -132,9 +149,11 @@ struct RowStore: Sendable {
 
   /// A limit that the same sums keep, as far from any of them as can be: smooth methods take the value at a step for half
   /// of it.
-  func betweenSums(_ limit: Double) -> Double {
+  ///
+  /// - Parameter base: One of the sums.
+  func betweenSums(_ limit: Double, base: Double = 0, unit: Double = 1e-4) -> Double {
     guard hasFourDecimals else { return limit }
-    return ((latencyLimit(limit) * 1e4).rounded(.down) + 0.5) / 1e4
+    return base + (((latencyLimit(limit) - base) / unit).rounded(.down) + 0.5) * unit
   }
 
   /// The latency of the fastest subnet of any space at a resolution.

@@ -76,6 +76,23 @@ import Testing
     }
   }
 
+  @Test(arguments: [5, 36])
+  func `sums that lie evenly apart are under a constraint that is one of them`(rows: Int) throws {
+    // Far enough apart to matter, and too close for the frequencies to tell apart.
+    let hyperspace = try Synthetic.hyperspace()
+    let tables = try Synthetic.tables(of: hyperspace, rows: rows, seed: 8)
+    let even = try StageTables(
+      tables.tables.values.map { table in
+        var table = table
+        for index in table.rows.indices {
+          let latency = (table.rows[index].latencyMilliseconds * 20).rounded() / 20 + 0.0007
+          table.rows[index].latencyMilliseconds = (latency * 1e4).rounded() / 1e4
+        }
+        return table
+      }, hyperspace: hyperspace)
+    try compare(even, spaces(hyperspace, seed: 8, count: 3), milliseconds: [4.0521, 7.0021, 8.5021, 11.0021])
+  }
+
   @Test func `figures hold where one row dominates, losses are huge, or all latencies are the same`() throws {
     let hyperspace = try Synthetic.hyperspace()
     let dominated = Synthetic.Figures(
