@@ -1,6 +1,7 @@
 import Foundation
 import Pipeline
 import RunFolders
+import SearchSpaces
 import Testing
 
 @Suite struct ComparisonTests {
