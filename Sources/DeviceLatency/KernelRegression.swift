@@ -32,9 +32,37 @@ struct KernelRegression: Sendable {
   }
 
   /// Microseconds, or `nil` where too little was measured to say anything.
-  func microseconds(_ kernel: KernelSignature) -> Double? {
-    if let model = models[kernel.sort] { return exp(model.predict(kernel.features)) }
+  ///
+  /// - Parameter apartFromItself: Whether the kernel's own measurement must not be looked at.
+  func microseconds(_ kernel: KernelSignature, apartFromItself: Bool = false) -> Double? {
+    if let model = models[kernel.sort] {
+      return exp(model.predict(kernel.features, leavingOutEqual: apartFromItself))
+    }
     return general.map { exp($0.predict(kernel.generalFeatures)) }
+  }
+
+  /// Kernels of which a small difference was measured, pulled towards what kernels like them took: the less of the
+  /// measured time was the kernel, the more.
+  ///
+  /// - Parameters:
+  ///   - kernels: Microseconds by the difference; may be below zero.
+  ///   - noise: Standard deviation of each difference, in microseconds.
+  static func smoothed(
+    _ kernels: [KernelSignature: Double], noise: [KernelSignature: Double]
+  ) -> [KernelSignature: Double] {
+    // How far a kernel is from what others tell of it, as far as that is not noise.
+    let likeness = 0.15
+    let regression = KernelRegression(kernels.mapValues { max($0, 0.05) })
+    var result: [KernelSignature: Double] = [:]
+    for (kernel, measured) in kernels {
+      guard let noise = noise[kernel], let expected = regression.microseconds(kernel, apartFromItself: true) else {
+        result[kernel] = measured
+        continue
+      }
+      let weight = square(noise / (likeness * expected))
+      result[kernel] = (measured + weight * expected) / (1 + weight)
+    }
+    return result
   }
 
   /// The mean absolute error in percent of each fifth of the kernels, estimated from the other four.
@@ -99,12 +127,13 @@ private struct SortModel: Sendable {
     zip(point, coefficients.dropFirst()).reduce(coefficients[0]) { $0 + $1.0 * $1.1 }
   }
 
-  func predict(_ features: [Double]) -> Double {
+  func predict(_ features: [Double], leavingOutEqual: Bool = false) -> Double {
     let point = normalized(features)
     var nearest: [(distance: Double, residual: Double)] = []
     for (other, residual) in zip(points, residuals) {
       var distance = 0.0
       for index in point.indices { distance += square(point[index] - other[index]) }
+      if leavingOutEqual, distance < 1e-12 { continue }
       if nearest.count == SortModel.neighbours, distance >= nearest.last!.distance { continue }
       let place = nearest.firstIndex { $0.distance > distance } ?? nearest.endIndex
       nearest.insert((distance, residual), at: place)

@@ -35,13 +35,23 @@ public struct LatencyPredictor: Sendable {
     device: DeviceIdentity, kernels: [KernelSignature: Double], correction: LatencyCorrection = .none,
     gatedShare: Double = 1
   ) {
+    self.init(
+      device: device, kernels: kernels, correction: correction, gatedShare: gatedShare, estimateErrorPercent: nil)
+    estimateErrorPercent = KernelRegression.crossValidatedPercent(self.kernels)
+  }
+
+  /// Cross-validation takes seconds where there are many kernels, so a predictor that is read has it from its file.
+  private init(
+    device: DeviceIdentity, kernels: [KernelSignature: Double], correction: LatencyCorrection, gatedShare: Double,
+    estimateErrorPercent: Double?
+  ) {
     self.device = device
     // A kernel that is faster than the noise of an empty call still takes time.
     self.kernels = kernels.mapValues { max($0, 0.01) }
     self.correction = correction
     self.gatedShare = gatedShare
+    self.estimateErrorPercent = estimateErrorPercent
     regression = KernelRegression(self.kernels)
-    estimateErrorPercent = KernelRegression.crossValidatedPercent(self.kernels)
   }
 
   /// Estimates kernels now, so that predictions only look them up.
@@ -142,7 +152,8 @@ extension LatencyPredictor: Codable {
     self.init(
       device: try container.decode(DeviceIdentity.self, forKey: .device), kernels: try table(.microseconds),
       correction: try container.decode(LatencyCorrection.self, forKey: .correction),
-      gatedShare: try container.decode(Double.self, forKey: .gatedShare))
+      gatedShare: try container.decode(Double.self, forKey: .gatedShare),
+      estimateErrorPercent: try container.decodeIfPresent(Double.self, forKey: .estimateErrorPercent))
     estimates = try table(.estimatedMicroseconds)
     fitted = try container.decodeIfPresent(PredictionAccuracy.self, forKey: .fitted)
     heldOut = try container.decodeIfPresent(PredictionAccuracy.self, forKey: .heldOut)

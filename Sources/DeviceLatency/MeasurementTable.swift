@@ -53,9 +53,12 @@ public struct MeasurementTable {
 
   /// Microseconds that each measured kernel adds to a network, by all measurements of it and of what is taken off; below
   /// zero where noise is larger than the kernel.
-  func kernelMicroseconds(_ method: KernelMethod) -> [KernelSignature: Double] {
+  ///
+  /// - Parameter smoothed: Whether small differences are pulled towards what kernels like them took.
+  func kernelMicroseconds(_ method: KernelMethod, smoothed: Bool) -> [KernelSignature: Double] {
     let call = self[.emptyCall]?.microseconds ?? 0
     var result: [KernelSignature: Double] = [:]
+    var noise: [KernelSignature: Double] = [:]
     for (kernel, measurement) in kernels {
       switch method {
       case .alone: result[kernel] = measurement.microseconds - call
@@ -63,8 +66,10 @@ public struct MeasurementTable {
         let context = kernel.context
         guard let around = context == .call ? call : self[.context(context)]?.microseconds else { continue }
         result[kernel] = measurement.microseconds - around
+        // Two times are known to about a hundredth each.
+        noise[kernel] = 0.01 * (measurement.microseconds + around)
       }
     }
-    return result
+    return method == .alone || !smoothed ? result : KernelRegression.smoothed(result, noise: noise)
   }
 }

@@ -16,8 +16,8 @@ final class ProfileRun {
   private let use: [KernelSignature: Int]
   private var repeated = 0
 
-  /// Kernels measured between two looks at which come next.
-  private static let batch = 240
+  /// At least this many kernels are measured between two looks at which come next.
+  private static let fewest = 240
 
   init(
     profile: LatencyProfile, meter: any LatencyMeter, budget: Duration, known: [LatencyMeasurement],
@@ -98,12 +98,12 @@ final class ProfileRun {
     var missing = use.keys.filter { table.gatedCount(.kernel($0)) < 1 }
     repeat {
       // While nothing is known all kernels are taken for equally long, so the most used ones come first.
-      let known = table.kernelMicroseconds(method).mapValues { max($0, 0.01) }
+      let known = table.kernelMicroseconds(method, smoothed: false).mapValues { max($0, 0.01) }
       let regression = KernelRegression(known)
       let stakes = Dictionary(
         uniqueKeysWithValues: missing.map { ($0, Double(use[$0]!) * (regression.microseconds($0) ?? 1)) })
       missing.sort { stakes[$0]! != stakes[$1]! ? stakes[$0]! > stakes[$1]! : $0 < $1 }
-      let batch = missing.prefix(ProfileRun.batch)
+      let batch = missing.prefix(max(ProfileRun.fewest, missing.count / 6))
       try measure(
         .kernels, batch.map { LatencyRequest($0, method) }, effort, pass: 1, until: deadline, of: use.count,
         after: use.count - missing.count)
@@ -133,7 +133,7 @@ struct ProfileFit {
 
   func predictor() -> LatencyPredictor {
     // Kernels of other profiles of this device serve as well.
-    let measured = table.kernelMicroseconds(method)
+    let measured = table.kernelMicroseconds(method, smoothed: true)
     let gated = table.kernels.values.count { table.isGated($0) }
     var predictor = LatencyPredictor(
       device: device, kernels: measured, gatedShare: Double(gated) / Double(max(1, measured.count)))

@@ -274,6 +274,8 @@ struct PredictorTests {
       #expect(read.milliseconds(of: graph) == predictor.milliseconds(of: graph))
     }
     #expect(read.heldOut == predictor.heldOut)
+    #expect(read.estimateErrorPercent == predictor.estimateErrorPercent)
+    #expect(read.repeatability == predictor.repeatability)
     #expect(read.device == predictor.device)
 
     let text = String(decoding: json, as: UTF8.self)
