@@ -30,7 +30,10 @@ extension KernelSignature {
 }
 
 extension NetworkGraph {
-  private static let sourceChannels = 4
+  /// What a source makes a map of.
+  static func sourceInput(of map: TensorShape) -> TensorShape {
+    TensorShape(channels: 4, height: map.height, width: map.width)
+  }
 
   /// The kernel between its source and its sink; without the source where it reads pixels, and without the sink where it
   /// writes logits.
@@ -42,9 +45,7 @@ extension NetworkGraph {
       case .relu: .relu
       case .relu6: .relu6
       }
-    let input =
-      kernel.place.readsPixels
-      ? shape : TensorShape(channels: NetworkGraph.sourceChannels, height: shape.height, width: shape.width)
+    let input = kernel.place.readsPixels ? shape : NetworkGraph.sourceInput(of: shape)
     self.init(input: input) { builder, x in
       let map = kernel.place.readsPixels ? x : builder.source(x, shape)
       let output =
@@ -73,8 +74,7 @@ extension NetworkGraph {
     case .call: return nil
     case .map(let map), .branch(let map), .gate(let map): shape = map
     }
-    let input = TensorShape(channels: NetworkGraph.sourceChannels, height: shape.height, width: shape.width)
-    self.init(input: input) { builder, x in
+    self.init(input: NetworkGraph.sourceInput(of: shape)) { builder, x in
       let map = builder.source(x, shape)
       switch context {
       case .call, .map: builder.sink(map)
@@ -86,7 +86,7 @@ extension NetworkGraph {
 }
 
 extension GraphBuilder {
-  fileprivate mutating func source(_ input: Value, _ shape: TensorShape) -> Value {
+  mutating func source(_ input: Value, _ shape: TensorShape) -> Value {
     convolution("source", input, width: shape.channels)
   }
 
@@ -94,7 +94,7 @@ extension GraphBuilder {
 
   /// One output position. Of 3x3 where the map has more than one, since a runtime may move the stride of a 1x1 through
   /// the operations before it and then compute less of them.
-  fileprivate mutating func sink(_ map: Value) {
+  mutating func sink(_ map: Value) {
     let side = max(map.shape.height, map.shape.width)
     _ = convolution("sink", map, width: 8, kernel: side > 1 ? 3 : 1, stride: side)
   }

@@ -72,8 +72,10 @@ public struct StudyReport {
           "INT8 against float",
           [
             .paragraph(
-              "Every operation was timed alone, as the difference of a chain of five and a chain of one, in INT8 and in "
-                + "float. Activations and the residual addition follow a 1x1 convolution, as they do in networks."),
+              "Every operation was timed alone, as the difference of a chain of five and a chain of one between the "
+                + "same two convolutions, in INT8 and in float. Activations and the residual addition follow a 1x1 "
+                + "convolution, as they do in networks."
+            ),
             .table(gains), .figure(speedUps, caption: "Speed-up by operation, size of the map and width."),
           ]),
         .init(

@@ -87,7 +87,7 @@ public struct DeviceStudy: Sendable {
       func one(_ precision: LatencyRequest.Precision) -> Double? {
         let chains = StudyChain.lengths.map { StudyChain(unit, $0, precision) }
         guard let short = nanoseconds[chains[0].request.subject], let long = nanoseconds[chains[1].request.subject],
-          long > 1.05 * short
+          long > 1.03 * short
         else { return nil }
         return (long - short) / Double(chains[1].length - chains[0].length) / 1e3
       }
@@ -122,6 +122,6 @@ private struct StudyChain {
   var request: LatencyRequest {
     LatencyRequest(
       .model("study \(unit.name) \(unit.width)x\(unit.size)x\(unit.size) chain \(length) \(precision.rawValue)"),
-      .part(unit.chain(length), precision))
+      .part(unit.chainInContext(length), precision))
   }
 }

@@ -45,22 +45,33 @@ public struct StudyUnit: Hashable, Sendable {
 
   /// The unit `count` times in a row.
   public func chain(_ count: Int) -> NetworkGraph {
-    NetworkGraph(chain: count, input: shape) { builder, x in
-      switch kind {
-      case .convolution(let kernel):
-        return builder.convolution("conv", x, width: width, kernel: kernel, activation: .relu)
-      case .depthwise(let kernel):
-        return builder.convolution("conv", x, width: width, kernel: kernel, isDepthwise: true, activation: .relu)
-      case .squeezeExcitation:
-        return builder.squeezeExcitation("se", x, hidden: roundedToMultipleOf8(Double(width) / 4))
-      case .activated(let activation):
-        return builder.convolution("conv", x, width: width, activation: activation)
-      case .residual:
-        return builder.add("add", builder.convolution("conv", x, width: width), x)
-      case .block(let type, let kernel, let expansion):
-        return builder.block(
-          type, x, BlockChoice(kernel: kernel, width: width, expansion: expansion), stride: 1)
-      }
+    NetworkGraph(chain: count, input: shape) { append(to: &$0, $1) }
+  }
+
+  /// The chain between a source and a sink, which give its maps the order that the runtime keeps inside networks.
+  public func chainInContext(_ count: Int) -> NetworkGraph {
+    NetworkGraph(input: NetworkGraph.sourceInput(of: shape)) { builder, x in
+      var x = builder.source(x, shape)
+      for index in 0..<count { x = builder.scoped("\(index)") { append(to: &$0, x) } }
+      builder.sink(x)
+    }
+  }
+
+  private func append(to builder: inout GraphBuilder, _ x: GraphBuilder.Value) -> GraphBuilder.Value {
+    switch kind {
+    case .convolution(let kernel):
+      return builder.convolution("conv", x, width: width, kernel: kernel, activation: .relu)
+    case .depthwise(let kernel):
+      return builder.convolution("conv", x, width: width, kernel: kernel, isDepthwise: true, activation: .relu)
+    case .squeezeExcitation:
+      return builder.squeezeExcitation("se", x, hidden: roundedToMultipleOf8(Double(width) / 4))
+    case .activated(let activation):
+      return builder.convolution("conv", x, width: width, activation: activation)
+    case .residual:
+      return builder.add("add", builder.convolution("conv", x, width: width), x)
+    case .block(let type, let kernel, let expansion):
+      return builder.block(
+        type, x, BlockChoice(kernel: kernel, width: width, expansion: expansion), stride: 1)
     }
   }
 }
