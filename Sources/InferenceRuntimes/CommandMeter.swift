@@ -114,7 +114,7 @@ public final class CommandMeter: LatencyMeter {
       }
       guard var failure else { return }
       guard attempt < description.retries else {
-        failure.message += " (tried \(attempt + 1) times)"
+        if attempt > 0 { failure.message += " (tried \(attempt + 1) times)" }
         throw failure
       }
       if pending.isEmpty { return }
