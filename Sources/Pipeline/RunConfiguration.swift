@@ -1,3 +1,4 @@
+import InferenceRuntimes
 public import StrictYAML
 public import TorchTraining
 
@@ -116,7 +117,7 @@ public struct RunConfiguration: Hashable, Sendable {
 
     let device = try root.required("device").mapping(keys: ["name", "threads"])
     self.device = Device(
-      name: try device.required("name").string(),
+      name: try Self.deviceName(device.required("name")),
       threads: try device.required("threads").int(in: 1...256))
 
     let profile = try root.required("profile").mapping(keys: ["seconds", "fitting-networks", "held-out-networks"])
@@ -193,6 +194,18 @@ public struct RunConfiguration: Hashable, Sendable {
       steps: try fineTuning.required("steps").int(in: 0...1_000_000_000),
       batch: try fineTuning.required("batch").int(in: 2...65_536),
       learningRate: try fineTuning.required("learning-rate").double(in: 1e-9...100))
+  }
+
+  /// A built-in device, or the file of one; whether the file is there and right shows when the device is used.
+  private static func deviceName(_ value: YAMLValue) throws(YAMLError) -> String {
+    let name = try value.string()
+    guard InferenceRuntimes.Device.builtInNames.contains(name) || name.hasSuffix(".yaml") || name.hasSuffix(".yml")
+    else {
+      throw value.error(
+        "\"\(name)\" is not known here; right would be one of \(InferenceRuntimes.Device.builtInNames.joined(separator: ", ")), "
+          + "or the YAML file of a device")
+    }
+    return name
   }
 
   private static func constraints(_ value: YAMLValue) throws(YAMLError) -> Constraints {
