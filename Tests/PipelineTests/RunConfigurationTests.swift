@@ -28,7 +28,9 @@ import Testing
     let error = #expect(throws: YAMLError.self) {
       try RunConfiguration(yaml: text.replacing(right, with: wrong, maxReplacements: 1), file: "mine.yaml")
     }
-    #expect(error.map { "\($0)".contains(message) && "\($0)".hasPrefix("mine.yaml:") } == true, "\(String(describing: error))")
+    #expect(
+      error.map { "\($0)".contains(message) && "\($0)".hasPrefix("mine.yaml:") } == true, "\(String(describing: error))"
+    )
     #expect(error?.line != nil)
   }
 }
