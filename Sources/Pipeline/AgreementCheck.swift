@@ -1,6 +1,6 @@
 public import Datasets
 import Foundation
-import InferenceRuntimes
+public import InferenceRuntimes
 import NetworkGraphs
 import ONNXExport
 import Quantization
@@ -23,10 +23,11 @@ public struct AgreementCheck: Sendable {
     public var seed: UInt64
     /// Subnets side by side.
     public var jobs: Int
+    public var runtime: LocalRuntime
 
     public init(
       subnets: Int, images: Int, resolution: Int? = nil, steps: Int = 12, batch: Int = 16, seed: UInt64 = 1,
-      jobs: Int = 1
+      jobs: Int = 1, runtime: LocalRuntime = .onnxRuntime
     ) {
       self.subnets = subnets
       self.images = images
@@ -35,6 +36,7 @@ public struct AgreementCheck: Sendable {
       self.batch = batch
       self.seed = seed
       self.jobs = jobs
+      self.runtime = runtime
     }
   }
 
@@ -78,8 +80,9 @@ public struct AgreementCheck: Sendable {
     public var integersAndRuntime = Agreement()
     /// Fake quantisation in real numbers with the subnet's batch norm statistics, and the runtime.
     public var trainerAndRuntime = Agreement()
-    /// Convolutions and matrix products that the runtime's optimiser left in real numbers, of all subnets.
-    public var floatProducts = 0
+    /// Convolutions and matrix products that the runtime's optimiser left in real numbers, of all subnets; `nil` where
+    /// the runtime does not hand out the model that it made.
+    public var floatProducts: Int?
     /// Images that the runtime names right, of all subnets: that the networks have learnt something.
     public var correct = 0
   }
@@ -117,7 +120,7 @@ public struct AgreementCheck: Sendable {
           sum.subnets += 1
           sum.integersAndRuntime = sum.integersAndRuntime + one.integersAndRuntime
           sum.trainerAndRuntime = sum.trainerAndRuntime + one.trainerAndRuntime
-          sum.floatProducts += one.floatProducts
+          if let products = one.floatProducts { sum.floatProducts = (sum.floatProducts ?? 0) + products }
           sum.correct += one.correct
           return sum
         })
@@ -143,9 +146,9 @@ public struct AgreementCheck: Sendable {
     }
     let statistics = try store.batchNormStatistics(of: graph, precision: .quantized, batches: recalibration)
     let network = try store.integerNetwork(graph, statistics: statistics, pixels: pixels)
-    let session = try OnnxRuntimeSession(ONNXModel.bytes(network), .init(keepsOptimizedModel: true))
+    let session = try settings.runtime.session(ONNXModel.bytes(network), .init(keepsOptimizedModel: true))
     var result = Result()
-    if let optimized = session.optimizedModel {
+    if let optimized = (session as? OnnxRuntimeSession)?.optimizedModel {
       result.floatProducts = try ONNXModelSummary(optimized).floatProducts.count
     }
     let evaluation = try IntegerEvaluation(network)

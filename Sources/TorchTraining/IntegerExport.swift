@@ -76,6 +76,9 @@ extension ParameterStore {
     guard let moments = statistics.moments[node.name], moments.mean.count == convolution.outputChannels else {
       throw TorchError("\(node.name): the statistics are not those of this subnet")
     }
+    guard (moments.mean + moments.variance).allSatisfy(\.isFinite) else {
+      throw TorchError("\(node.name): its batch norm's statistics are not finite; the training has diverged")
+    }
     return BatchNormParameters(
       gamma: try tensor(node.parameterName(.batchNormScale)).prefix(convolution.outputChannels).floats(),
       beta: try tensor(node.parameterName(.batchNormShift)).prefix(convolution.outputChannels).floats(),

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Datasets
 import Foundation
+import InferenceRuntimes
 import Pipeline
 import RunFolders
 import SearchSpaces
@@ -32,6 +33,9 @@ struct VerifyCommand: ParsableCommand {
   @Option(help: "Images of a training step.")
   var batch = 16
 
+  @Option(help: "The runtime: \(LocalRuntime.allCases.map(\.rawValue).joined(separator: ", ")).")
+  var device = LocalRuntime.onnxRuntime.rawValue
+
   @Option(help: "Subnets side by side, with a thread each.")
   var threads = 1
 
@@ -50,6 +54,9 @@ struct VerifyCommand: ParsableCommand {
     guard subnets > 0, images > 0, steps >= 0, batch > 1 else {
       throw ValidationError("--subnets, --images and --batch are positive, --batch at least 2.")
     }
+    guard LocalRuntime(rawValue: device) != nil else {
+      throw ValidationError("--device \(device): \(Device.builtInNames.joined(separator: " or ")) is right here.")
+    }
     guard (1...256).contains(threads) else { throw ValidationError("--threads is from 1 to 256.") }
   }
 
@@ -67,7 +74,7 @@ struct VerifyCommand: ParsableCommand {
       hyperspace: hyperspace, data: images,
       settings: .init(
         subnets: subnets, images: self.images, resolution: resolution, steps: steps, batch: batch, seed: seed,
-        jobs: threads))
+        jobs: threads, runtime: LocalRuntime(rawValue: device)!))
     let progress = display.begin("Train, export and compare", unit: "subnets", total: subnets)
     let result = try check.run { sum in
       progress.advance(
@@ -76,7 +83,7 @@ struct VerifyCommand: ParsableCommand {
     progress.finish()
     if output.json { try printJSON(result) } else { describe(result) }
     let agreement = result.integersAndRuntime
-    guard result.floatProducts == 0, agreement.sameClass * 1_000 >= agreement.images * 999 else {
+    guard result.floatProducts ?? 0 == 0, agreement.sameClass * 1_000 >= agreement.images * 999 else {
       throw ExitCode.failure
     }
   }
@@ -95,7 +102,7 @@ struct VerifyCommand: ParsableCommand {
     }
     print(
       "\(result.subnets) subnets, \(result.integersAndRuntime.images) images in all, "
-        + "\(percent(result.correct, result.integersAndRuntime.images)) of them named right; convolutions left in real "
-        + "numbers: \(result.floatProducts)")
+        + "\(percent(result.correct, result.integersAndRuntime.images)) of them named right"
+        + (result.floatProducts.map { "; convolutions left in real numbers: \($0)" } ?? ""))
   }
 }

@@ -37,7 +37,7 @@ extension TinyRun {
     let run = try TinyRun.open("shared", in: folder)
     let shared = folder.appending(path: "shared")
     #expect(throws: (any Error).self) { try Run.joinDistillation(of: shared, jobs: 1, isQuiet: true) }
-    for name in ["predictor.json", "records/latency.jsonl", "records/networks.jsonl"] {
+    for name in ["predictor.json", "records/latency.jsonl"] {
       try FileManager.default.copyItem(
         at: folder.appending(path: "alone/\(name)"), to: folder.appending(path: "shared/\(name)"))
     }
