@@ -14,6 +14,7 @@ import Testing
     ("seed: 1\n", "", "the key \"seed\" is missing"),
     ("jobs: 2", "jobs: 0", "jobs: 0 is out of range"),
     ("jobs: 2", "jobs: two", "a whole number from 1 to 256 is right here"),
+    ("name: onnxruntime", "name: toaster", "right would be one of onnxruntime"),
     ("quantiles: [0.05, 0.15, 0.3]", "quantiles: [0.3, 0.1]", "must ascend"),
     ("quantiles: [0.05, 0.15, 0.3]", "percent: [1]", "unknown key \"percent\""),
     ("images: 2000", "images: 9000", "more than data.validation-images"),
