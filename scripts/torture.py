@@ -112,13 +112,17 @@ def finish(process):
     return True
 
 
+TIMES = ("secondsSince1970", "secondsApart")
+
+
+def timeless(text):
+    """JSON without the keys that tell when something was measured."""
+    return json.loads(text, object_hook=lambda members: {k: v for k, v in members.items() if k not in TIMES})
+
+
 def records(path):
-    """A record file's lines without what depends on time; in one order where trainings run side by side."""
-    lines = []
-    for line in path.read_text().splitlines():
-        record = json.loads(line)
-        record.pop("secondsSince1970", None)
-        lines.append(json.dumps(record, sort_keys=True))
+    """A record file's lines without times; in one order where trainings run side by side."""
+    lines = [json.dumps(timeless(line), sort_keys=True) for line in path.read_text().splitlines()]
     return sorted(lines) if path.name in ("training.jsonl", "blocks.jsonl") else lines
 
 
@@ -129,7 +133,12 @@ def content(folder):
         name = str(path.relative_to(folder))
         if not path.is_file() or name in ("lock", "manifest.json", "report.html", "records/steps.jsonl"):
             continue
-        found[name] = records(path) if path.suffix == ".jsonl" else path.read_bytes()
+        if path.suffix == ".jsonl":
+            found[name] = records(path)
+        elif path.suffix == ".json":
+            found[name] = timeless(path.read_text())
+        else:
+            found[name] = path.read_bytes()
     return found
 
 
