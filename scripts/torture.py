@@ -142,6 +142,14 @@ def content(folder):
     return found
 
 
+def progress(folder):
+    """What a run has finished so far: its files, and the lengths of its records."""
+    return {
+        (str(path), path.stat().st_size if path.suffix == ".jsonl" else 0)
+        for path in folder.rglob("*") if not path.name.startswith(".partial-")
+    }
+
+
 def compare(folder, run, expected):
     actual = content(folder / run)
     differing = sorted(
@@ -191,13 +199,18 @@ def main():
         print(f"{kills} kills at random moments, {runs} runs: the same", flush=True)
         shutil.rmtree(folder / run)
 
-    # The second write of each life: one more of the run's writes is kept every time, so each of them is met.
+    # The second write of each life, and a later one where that added nothing: a unit of work that writes several files
+    # before it is recorded begins again, and its next write is met by the next life.
     moments = ["before-write", "write", "after-write"]
     deaths = 0
+    number = 2
+    kept = None
     while options.writes == 0 or deaths < options.writes:
-        if finish(start(folder, "faults", f"{moments[deaths % 3]}:2")):
+        if finish(start(folder, "faults", f"{moments[deaths % 3]}:{number}")):
             break
         deaths += 1
+        before, kept = kept, progress(folder / "faults")
+        number = number + 1 if kept == before else 2
         if deaths % 50 == 0:
             print(f"{deaths} kills at writes", flush=True)
     if not finish(start(folder, "faults")):
