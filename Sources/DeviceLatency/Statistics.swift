@@ -1,3 +1,5 @@
+import SearchSpaces
+
 /// Summaries of numbers, as latency reports need them.
 public enum Statistics {
   /// - Precondition: not empty.
@@ -35,6 +37,31 @@ public enum Statistics {
     }
     guard untiedA > 0, untiedB > 0 else { return 0 }
     return Double(balance) / (Double(untiedA) * Double(untiedB)).squareRoot()
+  }
+
+  /// Kendall's partial tau: what `a` and `b` agree on beyond what both share with `c`; 0 where `c` explains one of them
+  /// wholly.
+  ///
+  /// - Precondition: as many values in each.
+  public static func partialKendallTau(_ a: [Double], _ b: [Double], given c: [Double]) -> Double {
+    let (ab, ac, bc) = (kendallTau(a, b), kendallTau(a, c), kendallTau(b, c))
+    let rest = (1 - ac * ac) * (1 - bc * bc)
+    return rest > 1e-12 ? (ab - ac * bc) / rest.squareRoot() : 0
+  }
+
+  /// Where 90 % of Kendall's taus lie when the pairs are drawn again with replacement: a bootstrap of 1,000 draws, always
+  /// the same ones.
+  ///
+  /// - Returns: The lower and the upper end.
+  /// - Precondition: as many values in each, and at least one.
+  public static func kendallTauInterval(_ a: [Double], _ b: [Double]) -> [Double] {
+    precondition(a.count == b.count && !a.isEmpty, "one value of each a pair")
+    var generator = SeededGenerator(seed: 0, stream: "kendall-tau-interval")
+    let taus = (0..<1_000).map { _ in
+      let draw = a.map { _ in generator.next(below: a.count) }
+      return kendallTau(draw.map { a[$0] }, draw.map { b[$0] })
+    }.sorted()
+    return [taus[50], taus[949]]
   }
 
   /// Spearman's rank correlation, equal values sharing the mean of their ranks; 0 where one list is constant.

@@ -15,6 +15,8 @@ struct ModelsStep {
   let context: RunContext
   let space: SearchSpace
   let predictor: LatencyPredictor
+  /// What each file's latency is worth here.
+  var effort = MeasurementEffort.report
 
   /// - Parameter chosen: Fastest first; none twice.
   /// - Returns: One record each, by measured latency.
@@ -114,7 +116,7 @@ struct ModelsStep {
   private func measure(_ file: [UInt8], name: String, with meter: any LatencyMeter) throws -> LatencyMeasurement {
     var result: LatencyMeasurement?
     try meter.measure(
-      [LatencyRequest(.model(name), .bytes(file))], effort: .report, until: .now + .seconds(60)
+      [LatencyRequest(.model(name), .bytes(file))], effort: effort, until: .now + .seconds(60)
     ) { result = $0 }
     guard let result else {
       throw TrainingError("\(name): the device gave no measurement within 60 seconds; the same command tries again")

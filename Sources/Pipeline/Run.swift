@@ -99,15 +99,27 @@ public final class Run {
   /// - Parameters:
   ///   - repetitions: Seeds for each arm.
   ///   - randomSpaces: How many random spaces take part.
+  ///   - otherDevice: A device, by built-in name or file, for which a space is designed too; each of the two spaces found
+  ///     is then searched and timed on both devices.
   /// - Returns: The page's headline table for a terminal, and the page's location.
-  public func compare(repetitions: Int, randomSpaces: Int) throws -> (text: String, page: URL) {
+  public func compare(
+    repetitions: Int, randomSpaces: Int, otherDevice: String? = nil
+  ) throws -> (text: String, page: URL) {
     let predictor = try perform(.profile) { try ProfileStep(context: context).run() }
     try through(.design)
-    let step = ComparisonStep(
-      context: context, predictor: predictor, repetitions: repetitions, randomSpaces: randomSpaces)
+    let design = try DesignStep(context: context, predictor: predictor).run()
+    let records = try ComparisonStep(
+      context: context, predictor: predictor, design: design, repetitions: repetitions, randomSpaces: randomSpaces
+    ).run()
+    let crosswise = try otherDevice.map {
+      try CrosswiseStep(
+        context: context, predictor: predictor, design: design, otherDevice: $0, found: records[0]
+      ).run()
+    }
     let report = ComparisonReport(
-      records: try step.run(), configuration: context.configuration, manifest: context.folder.manifest,
-      device: predictor.device)
+      records: records, crosswise: crosswise ?? [], ranking: try RankingResult(in: context.folder.paths),
+      configuration: context.configuration,
+      manifest: context.folder.manifest, device: predictor.device)
     let url = context.folder.paths.root.appending(path: "comparison.html")
     try AtomicFile.write(Data(report.page().html().utf8), to: url)
     return (TextTable(report.headline).text(), url)

@@ -19,13 +19,19 @@ struct CompareCommand: ParsableCommand {
   @Option(help: "How many random spaces take part.")
   var random = 2
 
+  @Option(
+    help: ArgumentHelp(
+      "Also design a space for this device, and time each of the two spaces found on both devices.",
+      valueName: "device"))
+  var crosswise: String?
+
   func validate() throws {
     guard (1...1_000).contains(seeds) else { throw ValidationError("--seeds \(seeds): right would be 1 to 1000.") }
     guard (0...1_000).contains(random) else { throw ValidationError("--random \(random): right would be 0 to 1000.") }
   }
 
   func run() throws {
-    let (text, page) = try options.open().compare(repetitions: seeds, randomSpaces: random)
+    let (text, page) = try options.open().compare(repetitions: seeds, randomSpaces: random, otherDevice: crosswise)
     print(text)
     print("Comparison: \(page.path(percentEncoded: false))")
   }

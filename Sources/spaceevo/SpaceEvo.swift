@@ -19,7 +19,8 @@ struct SpaceEvo: AsyncParsableCommand {
       RunCommand.self, StudyCommand.self, ProfileCommand.self, DistillCommand.self, EvolveCommand.self,
       ScoreCommand.self, OptimumCommand.self, AgreementCommand.self, TablesCommand.self, TrainCommand.self,
       SearchCommand.self,
-      CompareCommand.self, ExportCommand.self, EvaluateCommand.self, VerifyCommand.self, MeasureCommand.self,
+      CompareCommand.self, RankingCommand.self, ExportCommand.self, EvaluateCommand.self, VerifyCommand.self,
+      MeasureCommand.self,
       PredictCommand.self, CostCommand.self, ReportCommand.self,
     ])
 

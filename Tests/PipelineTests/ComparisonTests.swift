@@ -1,13 +1,18 @@
+import DeviceLatency
 import Foundation
 import Pipeline
 import RunFolders
 import SearchSpaces
 import Testing
+import TorchTraining
 
 @Suite struct ComparisonTests {
   @Test func `every space of a comparison is trained, exported and measured alike, and none twice`() throws {
     let folder = try TinyRun.makeFolder()
     defer { try? FileManager.default.removeItem(at: folder) }
+    try Data(
+      TinyRun.configuration(hyperspaceFile: folder.appending(path: "tiny32.yaml"), profileSeconds: 45).utf8
+    ).write(to: folder.appending(path: "run.yaml"))
     let (text, page) = try TinyRun.open("run", in: folder).compare(repetitions: 1, randomSpaces: 1)
 
     let file = RunFolderPaths(root: folder.appending(path: "run")).recordFile("comparison")
@@ -29,10 +34,28 @@ import Testing
     #expect(records[0].score == records.map(\.score).max())
     #expect(try String(contentsOf: page, encoding: .utf8).contains("Kendall"))
 
-    // The same command again repeats nothing.
-    _ = try TinyRun.open("run", in: folder).compare(repetitions: 1, randomSpaces: 1)
+    // The same command again repeats nothing; a second device is added to what is there.
+    #expect(throws: TrainingError.self) {
+      try TinyRun.open("run", in: folder).compare(repetitions: 1, randomSpaces: 1, otherDevice: "onnxruntime")
+    }
+    let crossed = try TinyRun.open("run", in: folder).compare(
+      repetitions: 1, randomSpaces: 1, otherDevice: "openvino")
     var again = 0
     try RecordLog<ComparisonRecord>.read(file) { _ in again += 1 }
     #expect(again == records.count)
+
+    let paths = RunFolderPaths(root: folder.appending(path: "run"))
+    var cells: [CrosswiseRecord] = []
+    try RecordLog<CrosswiseRecord>.read(paths.recordFile("crosswise")) { cells.append($0) }
+    #expect(cells.map { [$0.designedFor, $0.timedOn] } == [[.other, .own], [.own, .other], [.other, .other]])
+    #expect(cells.map(\.device.name) == ["onnxruntime", "openvino", "openvino"])
+    #expect(cells[1].space == records[0].arm.space && cells[0].space == cells[2].space)
+    for (name, device) in [("comparison", "onnxruntime"), ("crosswise", "onnxruntime"), ("crosswise", "openvino")] {
+      let side = name == "comparison" ? "" : device == "onnxruntime" ? "-own" : "-other"
+      var timings: [ComparisonTiming] = []
+      try RecordLog<ComparisonTiming>.read(paths.recordFile("\(name)-timings\(side)")) { timings.append($0) }
+      #expect(!timings.isEmpty && timings.allSatisfy { $0.device.name == device && $0.milliseconds > 0 })
+    }
+    #expect(try String(contentsOf: crossed.page, encoding: .utf8).contains("On another device"))
   }
 }

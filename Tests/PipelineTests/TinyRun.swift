@@ -20,15 +20,19 @@ enum TinyRun {
       - {layer: linear, name: logits}
     """
 
-  /// - Parameter hyperspaceFile: Where `hyperspace` was written.
-  static func configuration(hyperspaceFile: URL, constraints: String = "{quantiles: [0.3, 0.8]}") -> String {
+  /// - Parameters:
+  ///   - hyperspaceFile: Where `hyperspace` was written.
+  ///   - profileSeconds: OpenVINO takes some for compiling, on a busy machine more.
+  static func configuration(
+    hyperspaceFile: URL, constraints: String = "{quantiles: [0.3, 0.8]}", profileSeconds: Int = 6
+  ) -> String {
     """
     seed: 3
     jobs: 2
     data: {name: fashion-mnist, folder: default, validation-images: 500, augmentation: {shift: 1, flip: true}}
     hyperspace: \(hyperspaceFile.path(percentEncoded: false))
     device: {name: onnxruntime, threads: 1}
-    profile: {seconds: 6, fitting-networks: 6, held-out-networks: 2}
+    profile: {seconds: \(profileSeconds), fitting-networks: 6, held-out-networks: 2}
     constraints: \(constraints)
     teacher: {block: bottleneck, widths: [16, 24], depths: [1, 1], steps: 40, batch: 32, learning-rate: 0.1}
     distillation: {images: 128, batch: 16, float-steps: 12, integer-steps: 6, learning-rate: 0.004,

@@ -96,4 +96,12 @@ public struct ComparisonRecord: Hashable, Sendable, Codable {
   public var entries: [Entry]
 
   var models: [ModelRecord] { entries.compactMap(\.model) }
+
+  /// An arm's folder within the run folder.
+  static func folder(_ arm: ComparisonArm, _ repetition: Int) -> String { "comparison/\(arm.name)-\(repetition)" }
+
+  /// A model's file within the run folder.
+  func path(of model: ModelRecord) -> String {
+    "\(ComparisonRecord.folder(arm, repetition))/models/\(model.file)"
+  }
 }

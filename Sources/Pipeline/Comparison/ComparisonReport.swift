@@ -7,6 +7,10 @@ import SearchSpaces
 /// What a comparison found, as tables, one figure and a page.
 struct ComparisonReport {
   let records: [ComparisonRecord]
+  /// Empty where one device alone took part.
+  let crosswise: [CrosswiseRecord]
+  /// `nil` where there was no such study.
+  let ranking: RankingResult?
   let configuration: RunConfiguration
   let manifest: Manifest
   let device: DeviceIdentity
@@ -40,8 +44,8 @@ struct ComparisonReport {
     }
     return Table(
       caption:
-        "Exported INT8 files of the most accurate subnet under each predicted latency: measured latency, and test images "
-        + "right. Mean over \(NumberText.count(repetitions)) seed\(repetitions == 1 ? "" : "s")"
+        "Exported INT8 files of the most accurate subnet under each predicted latency: latency, measured in turn with all "
+        + "others, and test images right. Mean over \(NumberText.count(repetitions)) seed\(repetitions == 1 ? "" : "s")"
         + (repetitions == 1 ? "." : ", with half the range."),
       columns: columns,
       rows: arms.map { arm, records in
@@ -115,6 +119,58 @@ struct ComparisonReport {
       rows: [row("Q-T score", taus(\.score)), row("MACs of the largest subnet", taus { Double($0.largestMACs) })])
   }
 
+  /// The spaces found for two devices, on one of them.
+  private func crosswiseTable(_ side: CrosswiseRecord.Side) -> Table {
+    let rows = crosswise.filter { $0.timedOn == side }
+    let constraints = rows.first?.entries.map(\.constraintMilliseconds) ?? []
+    var columns = [Column("Space designed for")]
+    for constraint in constraints {
+      columns += [
+        .number("Under \(NumberText.significant(constraint)) ms", unit: "measured ms"), .number("Accuracy", unit: "%"),
+      ]
+    }
+    return Table(
+      caption: "On \(rows.first.map { "\($0.device)" } ?? ""): files of the most accurate subnets under each latency, "
+        + "predicted and measured there; test images right in that runtime.",
+      columns: columns,
+      rows: rows.map { record in
+        let designedFor = crosswise.first { $0.timedOn == record.designedFor }?.device.name ?? ""
+        return [Table.Cell(designedFor + (record.designedFor == side ? " (this one)" : ""))]
+          + record.entries.flatMap { entry in
+            [
+              Table.Cell(entry.model.map { NumberText.significant($0.measuredMilliseconds) } ?? "none so fast"),
+              Table.Cell(entry.model.map { NumberText.fixed(100 * $0.accuracy, decimals: 2) } ?? ""),
+            ]
+          }
+      })
+  }
+
+  private var rankingSection: ReportPage.Section {
+    guard let ranking else { return .init("What ranks subnets?", []) }
+    return .init(
+      "What ranks subnets?",
+      [
+        .paragraph(
+          "Random subnets of the space found, judged by the losses of their distilled stages, by the supernet, and by what "
+            + "costs nothing to know."),
+        .table(ranking.aloneTable), .table(ranking.supernetTable),
+      ])
+  }
+
+  private var crosswiseSection: ReportPage.Section {
+    guard !crosswise.isEmpty else { return .init("On another device", []) }
+    let spaces = CrosswiseRecord.Side.allCases.compactMap { side in crosswise.first { $0.designedFor == side }?.space }
+    return .init(
+      "On another device",
+      [
+        .paragraph(
+          "A space was designed for each of two devices, from the same distilled stages with each device's own latencies: "
+            + spaces.map { "`\($0.encoding)`" }.joined(separator: " and ")
+            + (Set(spaces).count == 1 ? ", the same one" : "")
+            + ". Each of the two supernets was then searched on each device. One seed.")
+      ] + CrosswiseRecord.Side.allCases.map { .table(crosswiseTable($0)) })
+  }
+
   // MARK: - Page
 
   private var figure: XYChart {
@@ -145,6 +201,7 @@ struct ComparisonReport {
       ],
       sections: [
         .init("Does the score rank spaces?", [.table(rankCorrelations)]),
+        rankingSection, crosswiseSection,
         .init(
           "What was done",
           [
@@ -166,7 +223,7 @@ struct ComparisonReport {
             .facts([.init("Device", "\(device)")]),
             .details("Configuration", [.code(configuration.text)]),
           ]),
-      ],
+      ].filter { !$0.blocks.isEmpty },
       footer: [.init("Program", manifest.program), .init("Run begun", manifest.created)])
   }
 }

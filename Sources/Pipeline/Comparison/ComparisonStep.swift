@@ -14,13 +14,19 @@ import TorchTraining
 struct ComparisonStep {
   let context: RunContext
   let predictor: LatencyPredictor
+  let design: DesignRecord
   let repetitions: Int
   let randomSpaces: Int
 
+  /// - Returns: The record of every space and seed, with latencies that were measured side by side.
   func run() throws -> [ComparisonRecord] {
-    guard let design = try RecordLog<DesignRecord>.all(context.folder.paths.recordFile("design")).last else {
-      preconditionFailure("a comparison comes after the design")
-    }
+    let records = try trained()
+    return records.timed(
+      try ComparisonTimingStep(context: context, name: "comparison-timings", files: records.files).run())
+  }
+
+  /// Every space and seed, each file with the latency that its own steps measured.
+  private func trained() throws -> [ComparisonRecord] {
     let scorer = try context.scorer(
       constraintsMilliseconds: design.constraintsMilliseconds, fixedMilliseconds: design.fixedMilliseconds)
     let arms = ComparisonArm.arms(
@@ -54,15 +60,33 @@ struct ComparisonStep {
   private func entries(
     _ arm: ComparisonArm, _ repetition: Int, constraints: [Double]
   ) throws -> [ComparisonRecord.Entry] {
-    let context = try context(of: arm, repetition)
+    let context = try context.inside(
+      ComparisonRecord.folder(arm, repetition), seed: context.configuration.seed &+ UInt64(repetition - 1))
     let supernet = try SupernetStep(context: context, space: arm.space).run()
+    return try ComparisonEntries(
+      context: context, title: arm.title, space: arm.space, predictor: predictor, constraints: constraints
+    ).run(supernet)
+  }
+}
+
+/// The most accurate subnets of a supernet under some latencies, as exported and measured files.
+struct ComparisonEntries {
+  let context: RunContext
+  /// What messages call the space.
+  let title: String
+  let space: SearchSpace
+  let predictor: LatencyPredictor
+  /// In milliseconds, ascending.
+  let constraints: [Double]
+
+  func run(_ supernet: ParameterStore) throws -> [ComparisonRecord.Entry] {
     let searched: [SubnetRecord]
     do {
       searched = try SearchStep(
-        context: context, space: arm.space, predictor: predictor, maximumMilliseconds: constraints.last!
+        context: context, space: space, predictor: predictor, maximumMilliseconds: constraints.last!
       ).run(supernet)
     } catch let unreachable as SubnetSearch.Unreachable {
-      context.display.note("\(arm.title): \(unreachable)")
+      context.display.note("\(title): \(unreachable)")
       return constraints.map { .init(constraintMilliseconds: $0, model: nil) }
     }
     let best = constraints.map { constraint in
@@ -71,22 +95,67 @@ struct ComparisonStep {
     // Two latencies may have the same best subnet; it is trained and exported once.
     var chosen: [SubnetRecord] = []
     for case let subnet? in best where !chosen.contains(where: { $0.subnet == subnet.subnet }) { chosen.append(subnet) }
-    let models = try ModelsStep(context: context, space: arm.space, predictor: predictor).run(supernet, chosen)
+    // All files are timed again side by side when they are there; until then a short look will do.
+    let models = try ModelsStep(context: context, space: space, predictor: predictor, effort: .network)
+      .run(supernet, chosen)
     return zip(constraints, best).map { constraint, subnet in
       .init(constraintMilliseconds: constraint, model: models.first { $0.subnet == subnet?.subnet })
     }
   }
+}
 
-  /// The run's own context, in a folder and with a seed of the arm's own.
-  private func context(of arm: ComparisonArm, _ repetition: Int) throws -> RunContext {
-    var configuration = context.configuration
-    configuration.seed = configuration.seed &+ UInt64(repetition - 1)
-    let folder = try RunFolder(
-      at: context.folder.paths.root.appending(path: "comparison/\(arm.name)-\(repetition)"),
-      configuration: configuration.text, seeds: ["run": configuration.seed], program: Program.name,
-      libraries: context.folder.manifest.libraries)
+extension RunContext {
+  /// This run's context in a folder, and with a seed and device, of a part's own.
+  ///
+  /// - Parameter path: Within the run folder.
+  func inside(_ path: String, seed: UInt64? = nil, device: String? = nil) throws -> RunContext {
+    var configuration = configuration
+    if let seed { configuration.seed = seed }
+    if let device { configuration.device.name = device }
+    let inner = try RunFolder(
+      at: folder.paths.root.appending(path: path), configuration: configuration.text,
+      seeds: ["run": configuration.seed], program: Program.name, libraries: folder.manifest.libraries)
     return RunContext(
-      configuration: configuration, hyperspace: context.hyperspace, folder: folder, display: context.display,
-      data: context.data, pool: context.pool, trainingLog: try TrainingLog(folder))
+      configuration: configuration, hyperspace: hyperspace, folder: inner, display: display, data: data, pool: pool,
+      trainingLog: try TrainingLog(inner))
+  }
+}
+
+extension RunContext {
+  /// The same run on another device.
+  func on(device: String) -> RunContext {
+    var configuration = configuration
+    configuration.device.name = device
+    return RunContext(
+      configuration: configuration, hyperspace: hyperspace, folder: folder, display: display, data: data, pool: pool,
+      trainingLog: trainingLog)
+  }
+}
+
+extension [ComparisonRecord] {
+  /// Each file once, within the run folder: the files of one latency after another, so that what is compared is timed
+  /// at the same time.
+  var files: [String] {
+    var files: [String] = []
+    for index in 0..<(first?.entries.count ?? 0) {
+      for record in self {
+        guard let model = record.entries[index].model else { continue }
+        let file = record.path(of: model)
+        if !files.contains(file) { files.append(file) }
+      }
+    }
+    return files
+  }
+
+  /// The same with other latencies, by the files' names within the run folder.
+  func timed(_ timings: [String: ComparisonTiming]) -> [ComparisonRecord] {
+    map { record in
+      var record = record
+      for index in record.entries.indices {
+        guard let model = record.entries[index].model, let timing = timings[record.path(of: model)] else { continue }
+        record.entries[index].model = model.timed(timing)
+      }
+      return record
+    }
   }
 }

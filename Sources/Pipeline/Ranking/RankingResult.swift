@@ -1,0 +1,161 @@
+import DeviceLatency
+import Reports
+import RunFolders
+import SearchSpaces
+
+/// How well each way of judging a subnet ranks subnets, with what is said of it.
+struct RankingResult {
+  let subnets: [RankedSubnet]
+  let alone: [AloneRecord]
+  let steps: Int
+
+  /// A way of judging a subnet; the larger the better.
+  private static let judges: [(name: String, value: @Sendable (RankedSubnet) -> Double)] = [
+    ("Sum of stage losses", { -$0.stageLosses.reduce(0, +) }),
+    ("Sum of their logarithms", { -$0.stageLosses.reduce(0) { $0 + log(max($1, 1e-9)) } }),
+    ("Accuracy in the supernet", { $0.supernetAccuracy }),
+    ("MACs", { Double($0.macs) }),
+    ("Parameters", { Double($0.parameters) }),
+    ("Predicted latency", { $0.predictedMilliseconds }),
+  ]
+
+  /// Networks that were trained alone, and their mean accuracy over the repetitions.
+  private var trained: [(subnet: RankedSubnet, accuracy: Double)] {
+    subnets.compactMap { subnet in
+      let accuracies = alone.filter { $0.subnet == subnet.subnet }.map(\.accuracy)
+      return accuracies.isEmpty ? nil : (subnet, Statistics.mean(accuracies))
+    }
+  }
+
+  /// With training alone as the truth.
+  var withAlone: [RankingAgreement] {
+    let trained = trained
+    return Self.judges.map { agreement($0, trained.map(\.subnet), trained.map(\.accuracy)) }
+  }
+
+  /// With the supernet as the truth.
+  var withSupernet: [RankingAgreement] {
+    Self.judges.filter { $0.name != "Accuracy in the supernet" }
+      .map { agreement($0, subnets, subnets.map(\.supernetAccuracy)) }
+  }
+
+  /// Kendall's tau between two trainings of the same networks alone: no judge can be expected to agree better.
+  var repeatability: Double? {
+    let repetitions = Set(alone.map(\.repetition)).sorted()
+    guard repetitions.count > 1 else { return nil }
+    func accuracies(_ repetition: Int) -> [Subnet: Double] {
+      Dictionary(
+        alone.filter { $0.repetition == repetition }.map { ($0.subnet, $0.accuracy) }, uniquingKeysWith: { $1 })
+    }
+    let (a, b) = (accuracies(repetitions[0]), accuracies(repetitions[1]))
+    let common = subnets.map(\.subnet).filter { a[$0] != nil && b[$0] != nil }
+    return common.count < 3 ? nil : Statistics.kendallTau(common.map { a[$0]! }, common.map { b[$0]! })
+  }
+
+  private func agreement(
+    _ judge: (name: String, value: (RankedSubnet) -> Double), _ subnets: [RankedSubnet], _ truth: [Double]
+  ) -> RankingAgreement {
+    let values = subnets.map(judge.value)
+    return RankingAgreement(
+      judge: judge.name, networks: subnets.count, tau: Statistics.kendallTau(values, truth),
+      interval: Statistics.kendallTauInterval(values, truth),
+      tauAtEqualMACs: Statistics.partialKendallTau(values, truth, given: subnets.map { Double($0.macs) }),
+      tauAtEqualLatency: Statistics.partialKendallTau(values, truth, given: subnets.map(\.predictedMilliseconds)))
+  }
+
+  // MARK: - Tables
+
+  var aloneTable: Table {
+    let seeds = Set(alone.map(\.repetition)).count
+    let ceiling =
+      repeatability.map {
+        " Two trainings of the same networks agree with each other by \(NumberText.fixed($0, decimals: 2))."
+      } ?? ""
+    return table(
+      withAlone,
+      caption:
+        "Kendall's tau with the accuracy of \(NumberText.count(withAlone[0].networks)) networks, each trained alone "
+        + "for \(NumberText.count(steps)) steps in float and \(NumberText.count(max(1, steps / 4))) with every quantiser in "
+        + "place, mean over \(seeds) seed\(seeds == 1 ? "" : "s").\(ceiling)")
+  }
+
+  var supernetTable: Table {
+    table(
+      withSupernet,
+      caption: "Kendall's tau with the accuracy in the supernet, over \(NumberText.count(subnets.count)) subnets.")
+  }
+
+  private func table(_ agreements: [RankingAgreement], caption: String) -> Table {
+    func text(_ tau: Double) -> String { NumberText.fixed(tau, decimals: 2) }
+    return Table(
+      caption: caption + " Partial taus take out what MACs, or latency, explain.",
+      columns: [
+        .init("Rank by"), .number("Kendall's tau"), .number("90 % interval"), .number("At equal MACs"),
+        .number("At equal latency"),
+      ],
+      rows: agreements.map {
+        [
+          Table.Cell($0.judge), Table.Cell(text($0.tau)),
+          Table.Cell("\(text($0.interval[0])) to \(text($0.interval[1]))"),
+          // Of size itself nothing is left at equal size.
+          Table.Cell($0.judge == "MACs" ? "" : text($0.tauAtEqualMACs)),
+          Table.Cell($0.judge == "Predicted latency" ? "" : text($0.tauAtEqualLatency)),
+        ]
+      })
+  }
+}
+
+/// Kendall's tau of one way of judging subnets with a truth, and with what size alone explains taken out.
+public struct RankingAgreement: Codable, Hashable, Sendable {
+  public var judge: String
+  public var networks: Int
+  public var tau: Double
+  /// Where 90 % of the taus lie when networks are drawn again with replacement.
+  public var interval: [Double]
+  /// Partial taus: among networks of equal MACs, and of equal latency.
+  public var tauAtEqualMACs: Double
+  public var tauAtEqualLatency: Double
+}
+
+/// What a ranking study found.
+public struct RankingAgreements: Encodable, Hashable, Sendable {
+  private enum CodingKeys: CodingKey { case withAlone, withSupernet, repeatability }
+
+  /// With the accuracy of networks that were trained alone.
+  public var withAlone: [RankingAgreement]
+  /// With the accuracy in the supernet.
+  public var withSupernet: [RankingAgreement]
+  /// Kendall's tau between two trainings of the same networks alone; absent with one seed.
+  public var repeatability: Double?
+  /// For a terminal.
+  public var text: String
+
+  init(_ result: RankingResult) {
+    withAlone = result.withAlone
+    withSupernet = result.withSupernet
+    repeatability = result.repeatability
+    text = [result.aloneTable, result.supernetTable].map { table in
+      "\(table.caption)\n\(TextTable(table).text())"
+    }.joined(separator: "\n\n")
+  }
+}
+
+extension RankingResult {
+  /// What a run folder has of a study; `nil` where there was none.
+  init?(in paths: RunFolderPaths) throws {
+    subnets = try RecordLog<RankedSubnet>.all(paths.recordFile("ranking-subnets"))
+    let records = try RecordLog<AloneRecord>.all(paths.recordFile("ranking-alone"))
+    // The longest trainings there are.
+    steps = records.map(\.steps).max() ?? 0
+    alone = records.filter { [steps] in $0.steps == steps }
+    guard trained.count >= 3 else { return nil }
+  }
+}
+
+#if canImport(Glibc)
+  private import Glibc
+#elseif canImport(Darwin)
+  private import Darwin
+#elseif canImport(Musl)
+  private import Musl
+#endif
