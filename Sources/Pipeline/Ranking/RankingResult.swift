@@ -135,8 +135,8 @@ public struct RankingAgreements: Encodable, Hashable, Sendable {
     withSupernet = result.withSupernet
     repeatability = result.repeatability
     text = [result.aloneTable, result.supernetTable].map { table in
-      "\(table.caption)\n\(TextTable(table).text())"
-    }.joined(separator: "\n\n")
+      TextTable(table).text()
+    }.joined(separator: "\n")
   }
 }
 
