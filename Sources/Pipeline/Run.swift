@@ -12,7 +12,7 @@ import TorchTraining
 public final class Run {
   /// The steps in their order; each needs those before it.
   public enum Step: String, CaseIterable, Sendable {
-    case profile, teacher, distillation, design, supernet, search, models, report
+    case profile, study, teacher, distillation, design, supernet, search, models, report
   }
 
   let context: RunContext
@@ -56,6 +56,11 @@ public final class Run {
   public func through(_ last: Step) throws -> [ModelRecord] {
     let predictor = try perform(.profile) { try ProfileStep(context: context).run() }
     if last == .profile { return [] }
+
+    if context.configuration.profile.studySeconds > 0 {
+      try perform(.study) { try StudyStep(context: context).run() }
+    }
+    if last == .study { return [] }
 
     let teacher = TeacherStep(context: context)
     let teacherStore = try perform(.teacher) { try teacher.run() }

@@ -14,6 +14,8 @@ public struct RunConfiguration: Hashable, Sendable {
     public var seconds: Double
     public var fittingNetworks: Int
     public var heldOutNetworks: Int
+    /// For the study of the device that the report begins to explain the space with; 0 for none.
+    public var studySeconds: Double
   }
 
   public enum Constraints: Hashable, Sendable {
@@ -120,11 +122,13 @@ public struct RunConfiguration: Hashable, Sendable {
       name: try Self.deviceName(device.required("name")),
       threads: try device.required("threads").int(in: 1...256))
 
-    let profile = try root.required("profile").mapping(keys: ["seconds", "fitting-networks", "held-out-networks"])
+    let profile = try root.required("profile").mapping(
+      keys: ["seconds", "fitting-networks", "held-out-networks", "study-seconds"])
     self.profile = Profile(
       seconds: try profile.required("seconds").double(in: 1...86_400),
       fittingNetworks: try profile.required("fitting-networks").int(in: 6...10_000),
-      heldOutNetworks: try profile.required("held-out-networks").int(in: 2...10_000))
+      heldOutNetworks: try profile.required("held-out-networks").int(in: 2...10_000),
+      studySeconds: try profile.optional("study-seconds")?.double(in: 0...86_400) ?? 0)
 
     constraints = try Self.constraints(root.required("constraints"))
 

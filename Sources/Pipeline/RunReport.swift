@@ -19,6 +19,10 @@ struct RunReport {
   let design: DesignRecord?
   let predictor: LatencyPredictor?
   let steps: [StepRecord]
+  /// `nil` where the run had no study.
+  let study: StudyFindings?
+  /// Of `compare`; empty where it was not run.
+  let comparison: [ComparisonRecord]
   /// Where the run's stage tables are.
   private let tables: URL
 
@@ -45,6 +49,10 @@ struct RunReport {
     design = designs.last
     predictor = try DeviceProfile.predictor(in: paths)
     steps = try all("steps")
+    study = try StudyStep.findings(in: paths)
+    let timings: [ComparisonTiming] = try all("comparison-timings")
+    comparison = try (all("comparison") as [ComparisonRecord]).timed(
+      Dictionary(timings.map { ($0.file, $0) }, uniquingKeysWith: { $1.gated || !$0.gated ? $1 : $0 }))
   }
 
   /// The table that ends a run and heads its report.
@@ -79,7 +87,7 @@ struct RunReport {
       } ?? "A run that has not reached its models yet."
     return ReportPage(
       title: "INT8 networks for \(configuration.data.name)", subtitle: subtitle, opening: opening,
-      sections: [spaceSection, searchSection, latencySection, trainingSection, runSection].filter {
+      sections: [spaceSection, studySection, searchSection, latencySection, trainingSection, runSection].filter {
         !$0.blocks.isEmpty
       },
       footer: [.init("Program", manifest.program), .init("Run begun", manifest.created)]
@@ -109,7 +117,25 @@ struct RunReport {
           points: models.map {
             .init(x: $0.measuredMilliseconds, y: 100 * $0.accuracy, label: $0.file.replacing(".onnx", with: ""))
           })
-      ])
+      ] + handDesignedFronts)
+  }
+
+  /// Fronts of the hand-designed spaces that `compare` trained with the same budget; none where it was not run.
+  private var handDesignedFronts: [XYChart.Series] {
+    var names: [String] = []
+    for record in comparison where record.arm.kind == .handDesigned && !names.contains(record.arm.name) {
+      names.append(record.arm.name)
+    }
+    return names.map { name in
+      let models = comparison.filter { $0.arm.name == name && $0.repetition == 1 }.flatMap(\.models)
+      return .init(
+        "All \(name)", style: .lineAndPoints,
+        points: MeasuredFront(models).models.map { .init(x: $0.milliseconds, y: 100 * $0.accuracy) })
+    }
+  }
+
+  private var studySection: ReportPage.Section {
+    study.map { StudyReport($0).section } ?? .init("What the device is good at", [])
   }
 
   private var spaceSection: ReportPage.Section {

@@ -63,6 +63,20 @@ public struct StudyReport {
       })
   }
 
+  /// The part of a run's report: what the device is good at, next to the space that was found for it.
+  var section: ReportPage.Section {
+    .init(
+      "What the device is good at",
+      [
+        .list(findings.sentences),
+        .figure(
+          speedUps, caption: "INT8 speed-up over float by operation, side of the map and width; parts timed alone."),
+        .table(blocks),
+        .details(
+          "Widths", [.table(widths), .figure(timePerMAC, caption: "INT8 time per MAC against width.")]),
+      ])
+  }
+
   private var page: ReportPage {
     ReportPage(
       title: "What INT8 gains on \(findings.device.name)", subtitle: "\(findings.device)",

@@ -1,5 +1,5 @@
 /// What a study found, with the rows that it was found in.
-public struct StudyFindings: Sendable, Encodable {
+public struct StudyFindings: Sendable, Codable {
   public struct Row: Hashable, Sendable, Codable {
     public var name: String
     public var width: Int
