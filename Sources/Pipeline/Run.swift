@@ -125,8 +125,16 @@ public final class Run {
       records: records, crosswise: crosswise ?? [], ranking: try RankingResult(in: context.folder.paths),
       configuration: context.configuration,
       manifest: context.folder.manifest, device: predictor.device)
-    let url = context.folder.paths.root.appending(path: "comparison.html")
-    try AtomicFile.write(Data(report.page().html().utf8), to: url)
+    let page = report.page()
+    let root = context.folder.paths.root
+    let url = root.appending(path: "comparison.html")
+    try AtomicFile.write(Data(page.html().utf8), to: url)
+    // For a repository.
+    let markdown = MarkdownPage(page, figurePrefix: "comparison").rendered()
+    try AtomicFile.write(Data(markdown.text.utf8), to: root.appending(path: "comparison.md"))
+    for figure in markdown.figures {
+      try AtomicFile.write(Data(figure.svg.utf8), to: root.appending(path: figure.name))
+    }
     return (TextTable(report.headline).text(), url)
   }
 

@@ -57,5 +57,10 @@ import TorchTraining
       #expect(!timings.isEmpty && timings.allSatisfy { $0.device.name == device && $0.milliseconds > 0 })
     }
     #expect(try String(contentsOf: crossed.page, encoding: .utf8).contains("On another device"))
+    let markdown = try String(contentsOf: folder.appending(path: "run/comparison.md"), encoding: .utf8)
+    #expect(markdown.contains("On another device") && markdown.contains("](comparison-1.svg)"))
+    #expect(
+      FileManager.default.fileExists(
+        atPath: folder.appending(path: "run/comparison-1.svg").path(percentEncoded: false)))
   }
 }

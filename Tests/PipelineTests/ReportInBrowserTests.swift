@@ -28,7 +28,8 @@ import Testing
       let (_, complaints) = try Self.open(
         report,
         ["--screenshot=\(picture.path(percentEncoded: false))", "--window-size=1000,1400"]
-          + (scheme == "dark" ? ["--blink-settings=preferredColorScheme=0"] : ["--blink-settings=preferredColorScheme=1"]),
+          + (scheme == "dark"
+            ? ["--blink-settings=preferredColorScheme=0"] : ["--blink-settings=preferredColorScheme=1"]),
         in: folder)
       #expect(complaints == [])
       pictures.append(try Data(contentsOf: picture))

@@ -189,6 +189,21 @@ struct ComparisonReport {
       })
   }
 
+  /// Each space's score, or size, beside what it reached.
+  private func scatter(_ title: String, _ axis: Axis, _ value: (ComparisonRecord) -> Double) -> XYChart {
+    XYChart(
+      title, x: axis, y: Axis("Test images right, mean of its files", unit: "%"),
+      series: [ComparisonArm.Kind.found, .handDesigned, .random].map { kind in
+        .init(
+          kind.rawValue, style: .points,
+          points: arms.filter { $0.arm.kind == kind }.compactMap { arm, records in
+            let accuracies = records.flatMap(\.models).map(\.accuracy)
+            guard !accuracies.isEmpty else { return nil }
+            return .init(x: value(records[0]), y: 100 * Statistics.mean(accuracies), label: arm.name)
+          })
+      })
+  }
+
   func page() -> ReportPage {
     ReportPage(
       title: "The space found against others, on \(configuration.data.name)",
@@ -200,7 +215,18 @@ struct ComparisonReport {
         .table(equalTerms),
       ],
       sections: [
-        .init("Does the score rank spaces?", [.table(rankCorrelations)]),
+        .init(
+          "Does the score rank spaces?",
+          [
+            .table(rankCorrelations),
+            .figure(
+              scatter("Accuracy against Q-T score", Axis("Q-T score"), \.score),
+              caption: "Each point is a space: the mean accuracy of its files over latencies and seeds."),
+            .figure(
+              scatter("Accuracy against size", Axis("MACs of the largest subnet", unit: "M")) {
+                Double($0.largestMACs) / 1e6
+              }, caption: "The baseline: the same accuracies against what costs nothing to know."),
+          ]),
         rankingSection, crosswiseSection,
         .init(
           "What was done",
