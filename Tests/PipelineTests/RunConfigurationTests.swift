@@ -1,3 +1,4 @@
+import Foundation
 import Pipeline
 import StrictYAML
 import Testing
@@ -6,6 +7,15 @@ import Testing
   @Test func `the built-in configuration is right`() throws {
     let configuration = try RunConfiguration(yaml: RunConfiguration.builtInText, file: "built-in")
     #expect(configuration.hyperspace == "mini32")
+    #expect(configuration.data.name == "fashion-mnist")
+  }
+
+  @Test func `the configuration of the documented comparison is one that this program reads`() throws {
+    let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+      .deletingLastPathComponent()
+    let file = root.appending(path: "Documentation/Comparison/comparison.yaml")
+    let configuration = try RunConfiguration(
+      yaml: String(contentsOf: file, encoding: .utf8), file: file.path(percentEncoded: false))
     #expect(configuration.data.name == "fashion-mnist")
   }
 

@@ -24,7 +24,7 @@ enum TinyRun {
   ///   - hyperspaceFile: Where `hyperspace` was written.
   ///   - profileSeconds: OpenVINO takes some for compiling, on a busy machine more.
   static func configuration(
-    hyperspaceFile: URL, constraints: String = "{quantiles: [0.3, 0.8]}", profileSeconds: Int = 6
+    hyperspaceFile: URL, constraints: String = "{quantiles: [0.3, 0.8]}", profileSeconds: Int = 10
   ) -> String {
     """
     seed: 3
