@@ -18,7 +18,7 @@ struct ComparisonStep {
   let randomSpaces: Int
 
   func run() throws -> [ComparisonRecord] {
-    guard let design = try RecordLog<DesignRecord>.all(context.folder.paths.recordFile("design")).last else {
+    guard let design = try DesignRecord.last(in: context.folder.paths, hyperspace: context.hyperspace) else {
       preconditionFailure("a comparison comes after the design")
     }
     let scorer = try context.scorer(
@@ -32,7 +32,9 @@ struct ComparisonStep {
     // All arms with one seed before the next seed: stopped early, the comparison is whole for the seeds it has.
     for repetition in 1...repetitions {
       for (index, arm) in arms.enumerated() {
-        if let record = done.first(where: { $0.arm == arm && $0.repetition == repetition }) {
+        if let record = done.first(where: {
+          $0.arm == arm && $0.repetition == repetition && $0.entries.count == design.constraintsMilliseconds.count
+        }) {
           results.append(record)
           continue
         }
