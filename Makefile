@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test lint bench torture clean
+.PHONY: help setup build demo test lint bench torture fuzz sanitize clean
 
 # The run folder of `make demo`; running it again with the same folder goes on from where it stopped.
 RUN ?= runs/demo
@@ -39,6 +39,13 @@ bench: ## Time scores, evolution and optimum; TABLES=FOLDER names the published 
 torture: build ## Kill small runs at random moments and at every write, and compare what they end with; half an hour
 	python3 scripts/torture.py
 
+fuzz: setup ## Feed every parser a million changed inputs, or PARSER=NAME; RUNS=NUMBER or TIME=SECONDS each
+	scripts/fuzz-build --product spaceevo-fuzz
+	scripts/fuzz
+
+sanitize: setup ## Run the tests of what reads, of C and C++ and of threads under sanitizers
+	scripts/sanitize
+
 clean: ## Remove what was built; `rm -rf .deps` removes what was fetched
 	swift package clean
-	rm -rf .build-pure
+	rm -rf .build-pure .build-fuzz .build-threads

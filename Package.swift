@@ -24,12 +24,14 @@ let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: 
 var targets: [Target] = [
   // Pure: no engine, no device.
   .target(name: "StrictYAML", dependencies: [yams], swiftSettings: pure),
+  .target(name: "InputFiles", swiftSettings: common),
   .target(
     name: "SearchSpaces", dependencies: ["StrictYAML"], resources: [.embedInCode("Hyperspaces")], swiftSettings: pure),
   .target(name: "NetworkGraphs", dependencies: ["SearchSpaces"], swiftSettings: pure),
   .target(name: "Quantization", dependencies: ["NetworkGraphs"], swiftSettings: pure),
   .target(name: "DeviceLatency", dependencies: ["NetworkGraphs", "SearchSpaces"], swiftSettings: pure),
-  .target(name: "SpaceEvolution", dependencies: ["SearchSpaces", "NetworkGraphs"], swiftSettings: pure),
+  .target(
+    name: "SpaceEvolution", dependencies: ["InputFiles", "SearchSpaces", "NetworkGraphs"], swiftSettings: pure),
   .target(name: "Reports", swiftSettings: pure),
   // Not a product: `make bench` prints speeds and the figures that they stand for.
   .executableTarget(
@@ -53,8 +55,9 @@ if !pureOnly {
   targets += [
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"]), .brew(["zlib"])]),
     .target(name: "CImages", linkerSettings: [.linkedLibrary("jpeg"), .linkedLibrary("png")]),
-    .target(name: "Datasets", dependencies: ["CImages", "CZlib", "SearchSpaces"], swiftSettings: common),
-    .target(name: "RunFolders", dependencies: ["StrictYAML"], swiftSettings: common),
+    .target(
+      name: "Datasets", dependencies: ["CImages", "CZlib", "InputFiles", "SearchSpaces"], swiftSettings: common),
+    .target(name: "RunFolders", dependencies: ["InputFiles", "StrictYAML"], swiftSettings: common),
     .target(
       name: "ONNXExport", dependencies: ["NetworkGraphs", "Quantization"], swiftSettings: common),
     .target(
@@ -66,8 +69,8 @@ if !pureOnly {
     .target(
       name: "InferenceRuntimes",
       dependencies: [
-        "COnnxRuntime", "COpenVINO", "DeviceLatency", "StrictYAML", "SearchSpaces", "ONNXExport", "NetworkGraphs",
-        "Quantization",
+        "COnnxRuntime", "COpenVINO", "DeviceLatency", "InputFiles", "StrictYAML", "SearchSpaces", "ONNXExport",
+        "NetworkGraphs", "Quantization",
       ],
       swiftSettings: common),
     .target(
@@ -83,13 +86,13 @@ if !pureOnly {
         .linkedLibrary("torch_cpu"), .linkedLibrary("c10"),
       ]),
     .target(
-      name: "TorchTraining", dependencies: ["CTorch", "NetworkGraphs", "Quantization", "SearchSpaces"],
+      name: "TorchTraining", dependencies: ["CTorch", "InputFiles", "NetworkGraphs", "Quantization", "SearchSpaces"],
       swiftSettings: common),
     .target(
       name: "Pipeline",
       dependencies: [
-        "StrictYAML", "SearchSpaces", "NetworkGraphs", "Quantization", "DeviceLatency", "SpaceEvolution", "Reports",
-        "Datasets", "RunFolders", "ONNXExport", "InferenceRuntimes", "TorchTraining",
+        "InputFiles", "StrictYAML", "SearchSpaces", "NetworkGraphs", "Quantization", "DeviceLatency", "SpaceEvolution",
+        "Reports", "Datasets", "RunFolders", "ONNXExport", "InferenceRuntimes", "TorchTraining",
       ], resources: [.embedInCode("Configurations")], swiftSettings: common),
     // Not a product: `Benchmarks/training.sh` compares it with the same network in Python.
     .executableTarget(
@@ -103,6 +106,19 @@ if !pureOnly {
         "Pipeline", "SearchSpaces", "NetworkGraphs", "Quantization", "DeviceLatency", "SpaceEvolution", "Reports",
         "Datasets", "RunFolders", "ONNXExport", "InferenceRuntimes", "TorchTraining", argumentParser,
       ], swiftSettings: common),
+    // Everything that reads what a stranger may have written, for tests and for `make fuzz`.
+    .target(
+      name: "Parsers",
+      dependencies: [
+        "Pipeline", "SearchSpaces", "NetworkGraphs", "Quantization", "DeviceLatency", "SpaceEvolution", "Datasets",
+        "RunFolders", "ONNXExport", "InferenceRuntimes", "TorchTraining",
+      ], path: "Fuzzing/Parsers", swiftSettings: common),
+    .testTarget(
+      name: "ParserTests",
+      dependencies: [
+        "Parsers", "SearchSpaces", "Datasets", "DeviceLatency", "InferenceRuntimes", "InputFiles", "RunFolders",
+        "TorchTraining",
+      ], exclude: ["Inputs"], swiftSettings: common),
     // Runs the built program.
     .testTarget(name: "CommandTests", dependencies: ["spaceevo"], swiftSettings: common),
     .testTarget(name: "DatasetsTests", dependencies: ["Datasets", "SearchSpaces"], swiftSettings: common),
@@ -124,6 +140,22 @@ if !pureOnly {
         "TorchTraining",
         "ONNXExport", "InferenceRuntimes", "DeviceLatency", "SpaceEvolution",
       ], swiftSettings: common),
+  ]
+}
+
+// For ThreadSanitizer, in the tests of `make sanitize`.
+if Context.environment["SPACEEVO_THREADED_APPLY"] == "1" {
+  targets.append(.target(name: "ThreadedApply", path: "Fuzzing/ThreadedApply"))
+  for target in targets where target.isTest { target.dependencies.append("ThreadedApply") }
+}
+
+// libFuzzer has no place in an ordinary build; `make fuzz` sets this, to the library's path.
+if let fuzzer = Context.environment["SPACEEVO_FUZZER"] {
+  targets += [
+    .target(name: "CFuzzer", path: "Fuzzing/CFuzzer"),
+    .executableTarget(
+      name: "spaceevo-fuzz", dependencies: ["CFuzzer", "Parsers"], path: "Fuzzing/Fuzzer", swiftSettings: common,
+      linkerSettings: [.unsafeFlags([fuzzer]), .linkedLibrary("stdc++")]),
   ]
 }
 

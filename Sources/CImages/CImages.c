@@ -49,7 +49,22 @@ static void jpeg_message(j_common_ptr decoder, int level) {
   if (level < 0) jpeg_stop(decoder);
 }
 
+// A scan of a few bytes passes over the whole image; a progressive file has about ten of them, a hostile one thousands.
+enum { most_scans = 100 };
+static const int64_t most_scanned_pixels = 4000000000;
+
+static void jpeg_progress(j_common_ptr common) {
+  if (!common->is_decompressor) return;
+  const j_decompress_ptr decoder = (j_decompress_ptr)common;
+  const int64_t scans = decoder->input_scan_number;
+  if (scans <= most_scans && scans * decoder->image_width * decoder->image_height <= most_scanned_pixels) return;
+  struct jpeg_failure *failure = (struct jpeg_failure *)common->err;
+  snprintf(failure->text, sizeof failure->text, "it passes over its pixels in more than %lld scans", (long long)scans - 1);
+  longjmp(failure->back, 1);
+}
+
 static void jpeg_handlers(struct jpeg_failure *failure) {
+  memset(failure, 0, sizeof *failure);
   jpeg_std_error(&failure->manager);
   failure->manager.error_exit = jpeg_stop;
   failure->manager.emit_message = jpeg_message;
@@ -59,6 +74,11 @@ static int32_t decode_jpeg(const uint8_t *bytes, size_t count, int32_t least_sid
                            ci_image *image) {
   struct jpeg_decompress_struct decoder;
   struct jpeg_failure failure;
+  struct jpeg_progress_mgr progress;
+  // Destroying looks at what creating has not set if that fails.
+  memset(&decoder, 0, sizeof decoder);
+  memset(&progress, 0, sizeof progress);
+  progress.progress_monitor = jpeg_progress;
   decoder.err = &failure.manager;
   jpeg_handlers(&failure);
   if (setjmp(failure.back)) {
@@ -66,6 +86,7 @@ static int32_t decode_jpeg(const uint8_t *bytes, size_t count, int32_t least_sid
     return fail(image, failure.text);
   }
   jpeg_create_decompress(&decoder);
+  decoder.progress = &progress;
   jpeg_mem_src(&decoder, bytes, count);
   jpeg_read_header(&decoder, TRUE);
   if (decoder.num_components != 1 && decoder.num_components != 3) {
@@ -105,6 +126,7 @@ int32_t ci_encode_jpeg(const ci_image *image, int32_t quality, uint8_t **bytes, 
   struct jpeg_failure failure;
   unsigned char *memory = NULL;
   unsigned long size = 0;
+  memset(&encoder, 0, sizeof encoder);
   encoder.err = &failure.manager;
   jpeg_handlers(&failure);
   if (setjmp(failure.back)) {

@@ -12,6 +12,10 @@
 
 enum { maximum_rank = 8, maximum_tensors = 16 };
 
+// A model of a stranger may announce any size; memory is not taken for more than this.
+static const size_t maximum_elements_per_image = (size_t)1 << 31;
+static const size_t maximum_bytes = (size_t)4 << 30;
+
 struct seo_session {
   OrtSession *session;
   int32_t input_count;
@@ -154,6 +158,11 @@ static int32_t describe(const char *name, const OrtTypeInfo *information, seo_te
   tensor->rank = (int32_t)rank;
   code = check(api->GetDimensions(shape, tensor->shape, rank));
   if (code != SEO_OK) return code;
+  size_t elements = 1;
+  for (size_t axis = 1; axis < rank; axis++)
+    if (tensor->shape[axis] > 0 && (__builtin_mul_overflow(elements, (size_t)tensor->shape[axis], &elements) ||
+                                    elements > maximum_elements_per_image))
+      return fail(SEO_UNSUPPORTED, "\"%s\" has more than %zu elements an image", name, maximum_elements_per_image);
   tensor->name = strdup(name);
   return tensor->name == NULL ? fail(SEO_REFUSED, "out of memory") : SEO_OK;
 }
@@ -249,8 +258,8 @@ static int32_t bind(const seo_tensor *tensor, int64_t images, void **memory_out,
           "\"%s\" leaves its dimension %d open; only the first, the number of images, may be: export the model with fixed "
           "shapes",
           tensor->name, axis);
-    if (__builtin_mul_overflow(size, (size_t)shape[axis], &size))
-      return fail(SEO_UNSUPPORTED, "\"%s\" is larger than the memory", tensor->name);
+    if (__builtin_mul_overflow(size, (size_t)shape[axis], &size) || size > maximum_bytes)
+      return fail(SEO_UNSUPPORTED, "\"%s\" takes more than %zu bytes a call", tensor->name, maximum_bytes);
   }
   // A cache line's alignment, so that a measurement does not depend on where malloc puts the tensor.
   void *block = NULL;

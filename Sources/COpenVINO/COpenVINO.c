@@ -12,6 +12,10 @@
 
 enum { maximum_rank = 8, maximum_tensors = 16 };
 
+// A model of a stranger may announce any size; memory is not taken for more than this.
+static const size_t maximum_elements_per_image = (size_t)1 << 31;
+static const size_t maximum_bytes = (size_t)4 << 30;
+
 struct sov_model {
   ov_model_t *model;
   int32_t input_count;
@@ -190,6 +194,12 @@ static int32_t describe(const ov_output_const_port_t *port, sov_tensor *tensor) 
                 (long long)shape.rank.min);
   for (int64_t axis = 0; code == SOV_OK && axis < shape.rank.min; axis++)
     tensor->shape[axis] = shape.dims[axis].min == shape.dims[axis].max ? shape.dims[axis].min : -1;
+  size_t elements = 1;
+  for (int64_t axis = 1; code == SOV_OK && axis < shape.rank.min; axis++)
+    if (tensor->shape[axis] > 0 && (__builtin_mul_overflow(elements, (size_t)tensor->shape[axis], &elements) ||
+                                    elements > maximum_elements_per_image))
+      code = fail(SOV_UNSUPPORTED, "\"%s\" has more than %zu elements an image", tensor->name,
+                  maximum_elements_per_image);
   tensor->rank = code == SOV_OK ? (int32_t)shape.rank.min : 0;
   api.ov_partial_shape_free(&shape);
   return code;
@@ -296,8 +306,9 @@ static int32_t bind(
   if (code != SOV_OK) return code;
   size_t size = element_size(tensor->type);
   for (int64_t axis = 0; axis < shape.rank; axis++)
-    if (__builtin_mul_overflow(size, (size_t)shape.dims[axis], &size))
-      code = fail(SOV_UNSUPPORTED, "\"%s\" is larger than the memory", tensor->name);
+    if (code == SOV_OK &&
+        (__builtin_mul_overflow(size, (size_t)shape.dims[axis], &size) || size > maximum_bytes))
+      code = fail(SOV_UNSUPPORTED, "\"%s\" takes more than %zu bytes a call", tensor->name, maximum_bytes);
   if (code == SOV_OK && posix_memalign(&buffer->memory, 64, size < 64 ? 64 : size) != 0)
     code = fail(SOV_REFUSED, "out of memory");
   if (code == SOV_OK) {

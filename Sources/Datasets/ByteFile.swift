@@ -1,5 +1,6 @@
 internal import CZlib
 internal import Foundation
+internal import InputFiles
 
 /// The bytes of a plain or gzip-compressed file, from the first to the last. Which of both it is, its first bytes say.
 final class ByteFile {
@@ -8,12 +9,20 @@ final class ByteFile {
   private var offset = 0
   private var decompressor: Decompressor?
 
+  /// Files larger than this are refused; the largest published ones have a third of it.
+  static let mostBytes = 2 << 30
+
   /// - Throws: `DatasetError` (`missing`, `damaged`).
-  init(_ url: URL) throws(DatasetError) {
-    self.url = url
-    do { content = try Data(contentsOf: url, options: .alwaysMapped) } catch {
-      throw DatasetError(.missing, "\(url.relativePath): cannot read the file: \(error.localizedDescription)")
+  convenience init(_ url: URL) throws(DatasetError) {
+    do { self.init(try InputFile.bytes(of: url, atMost: Self.mostBytes), named: url) } catch {
+      throw DatasetError(.missing, "\(url.relativePath): cannot read the file: \(error)")
     }
+  }
+
+  /// - Parameter url: For messages.
+  init(_ content: Data, named url: URL) {
+    self.url = url
+    self.content = content
     if content.starts(with: [0x1f, 0x8b]) { decompressor = Decompressor() }
   }
 
@@ -28,9 +37,14 @@ final class ByteFile {
   /// - Throws: `DatasetError` (`damaged`) if the file ends before, or does not decompress.
   func read(_ count: Int, _ expected: String) throws(DatasetError) -> [UInt8] {
     guard count <= longestPossibleContent else { throw tooShort(expected, missing: nil) }
-    var bytes = [UInt8](repeating: 0, count: count)
-    let got = try fill(&bytes)
-    if got < count { throw tooShort(expected, missing: count - got) }
+    var bytes: [UInt8] = []
+    // Memory is taken as content comes: a small file can say that it unpacks to a thousand times its length.
+    while bytes.count < count {
+      var piece = [UInt8](repeating: 0, count: min(count - bytes.count, max(1 << 22, bytes.count)))
+      let got = try fill(&piece)
+      if got < piece.count { throw tooShort(expected, missing: count - bytes.count - got) }
+      if bytes.isEmpty { bytes = piece } else { bytes += piece }
+    }
     return bytes
   }
 

@@ -1,16 +1,16 @@
-internal import Foundation
+package import Foundation
 
 /// An array of bytes in the IDX format of the MNIST family (LeCun, Cortes and Burges, "The MNIST database").
 ///
 /// The file begins with two zero bytes, the element type (8: unsigned byte) and the rank; then each dimension as a
 /// big-endian 32-bit number; then the elements, last dimension fastest. It may be compressed by gzip.
-struct IDXFile {
-  let dimensions: [Int]
+package struct IDXFile {
+  package let dimensions: [Int]
   /// As many as the product of the dimensions.
-  let elements: [UInt8]
+  package let elements: [UInt8]
 
   /// No data set of this format comes near; a larger number is a damaged header.
-  static let largestElementCount = 1 << 32
+  static let largestElementCount = 1 << 31
 
   /// - Parameters:
   ///   - rank: 1 for labels, 3 for images.
@@ -18,7 +18,18 @@ struct IDXFile {
   /// - Throws: `DatasetError`: `missing`; `damaged` for another kind of file, another rank, or another length than the
   ///   header says.
   init(_ url: URL, rank: Int, content: String) throws(DatasetError) {
-    let file = try ByteFile(url)
+    try self.init(ByteFile(url), rank: rank, content: content)
+  }
+
+  /// The same from the bytes of a file.
+  ///
+  /// - Parameter url: For messages.
+  package init(_ bytes: Data, named url: URL, rank: Int, content: String) throws(DatasetError) {
+    try self.init(ByteFile(bytes, named: url), rank: rank, content: content)
+  }
+
+  private init(_ file: ByteFile, rank: Int, content: String) throws(DatasetError) {
+    let url = file.url
     let magic = try file.read(4, "an IDX header")
     guard magic[0] == 0, magic[1] == 0 else {
       throw .damaged(url, "not an IDX file: it begins with \(Self.hex(magic)), and 00 00 08 0\(rank) is right.")

@@ -1,5 +1,6 @@
 internal import Dispatch
 public import Foundation
+internal import InputFiles
 internal import Synchronization
 
 /// A folder of photographs with one folder a class: JPEG and PNG files of any size.
@@ -195,11 +196,13 @@ extension ImageFolder {
     }
   }
 
+  /// Photographs are some megabytes.
+  private static let mostFileBytes = 256 << 20
+
   private static func decode(_ url: URL, size: Int, channels: Int?) -> Decoded {
     let bytes: [UInt8]
-    do { bytes = [UInt8](try Data(contentsOf: url)) } catch {
-      return Decoded(
-        result: .failure(DatasetError(.missing, "cannot read the file: \(error.localizedDescription)")), digest: 0)
+    do { bytes = [UInt8](try InputFile.bytes(of: url, atMost: mostFileBytes)) } catch {
+      return Decoded(result: .failure(DatasetError(.missing, "cannot read the file: \(error)")), digest: 0)
     }
     // FNV-1a: only to find files of the same content, which are compared byte for byte then.
     var digest: UInt64 = 0xcbf2_9ce4_8422_2325

@@ -104,7 +104,9 @@ extension Picture {
     }
     let columns = Taps(from: region.left, length: region.width, size: width, to: newWidth)
     let rows = Taps(from: region.top, length: region.height, size: height, to: newHeight)
-    var wide = [Float](repeating: 0, count: height * newWidth)
+    // Of the rows that are used only: the middle square of a very long picture is small.
+    let top = rows.used.lowerBound
+    var wide = [Float](repeating: 0, count: rows.used.count * newWidth)
     let result = [UInt8](unsafeUninitializedCapacity: channels * newHeight * newWidth) { output, count in
       pixels.withUnsafeBufferPointer { input in
         wide.withUnsafeMutableBufferPointer { wide in
@@ -116,14 +118,14 @@ extension Picture {
                 for tap in columns.range(column) {
                   sum += columns.weights[tap] * Float(input[line + columns.places[tap]])
                 }
-                wide[row * newWidth + column] = sum
+                wide[(row - top) * newWidth + column] = sum
               }
             }
             for row in 0..<newHeight {
               let line = (channel * newHeight + row) * newWidth
               for column in 0..<newWidth {
                 var sum: Float = 0
-                for tap in rows.range(row) { sum += rows.weights[tap] * wide[rows.places[tap] * newWidth + column] }
+                for tap in rows.range(row) { sum += rows.weights[tap] * wide[(rows.places[tap] - top) * newWidth + column] }
                 output[line + column] = UInt8(max(0, min(255, sum.rounded())))
               }
             }

@@ -119,6 +119,10 @@ extension KernelContext: CustomStringConvertible, LosslessStringConvertible, Cod
     guard words.count == 2 else { return nil }
     let sizes = words[1].split(separator: "x").compactMap { Int($0) }
     guard sizes.count == 3, sizes.allSatisfy({ (1...1 << 20).contains($0) }) else { return nil }
+    // The branch of a context is a 1x1 convolution of as many channels.
+    guard Double(sizes[0]) * Double(sizes[0]) * Double(sizes[1]) * Double(sizes[2]) <= KernelSignature.mostMACs else {
+      return nil
+    }
     let shape = TensorShape(channels: sizes[0], height: sizes[1], width: sizes[2])
     switch words[0] {
     case "map": self = .map(shape)

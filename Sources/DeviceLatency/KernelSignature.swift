@@ -171,9 +171,13 @@ extension KernelSignature: CustomStringConvertible, LosslessStringConvertible, C
         return nil
       }
     }
-    self.init(
-      kind: kind, input: TensorShape(channels: sizes[0], height: sizes[1], width: sizes[2]), range: range, place: place)
+    let input = TensorShape(channels: sizes[0], height: sizes[1], width: sizes[2])
+    guard kind.macs(input) <= KernelSignature.mostMACs else { return nil }
+    self.init(kind: kind, input: input, range: range, place: place)
   }
+
+  /// Far above any kernel that was ever timed; a text that asks for more would overflow whoever counts.
+  static let mostMACs = 1e15
 
   public init(from decoder: any Decoder) throws {
     let container = try decoder.singleValueContainer()
@@ -194,6 +198,17 @@ extension KernelSignature: CustomStringConvertible, LosslessStringConvertible, C
 }
 
 extension KernelSignature.Kind {
+  /// Multiply-accumulates, or elements where there are none, bounded from above without an overflow.
+  fileprivate func macs(_ input: TensorShape) -> Double {
+    let elements = Double(input.channels) * Double(input.height) * Double(input.width)
+    return switch self {
+    case .convolution(let kernel, _, let channels):
+      elements * Double(kernel) * Double(kernel) * Double(channels)
+    case .depthwise(let kernel, _): elements * Double(kernel) * Double(kernel)
+    case .activation, .add, .multiply, .globalAveragePool: elements
+    }
+  }
+
   /// The first word of the text form.
   fileprivate init?(_ text: Substring) {
     switch text {
@@ -201,7 +216,8 @@ extension KernelSignature.Kind {
     case "multiply": self = .multiply
     case "global-average-pool": self = .globalAveragePool
     default:
-      if let activation = Activation(rawValue: String(text)) {
+      // ReLU and ReLU6 are ranges of another operation.
+      if let activation = Activation(rawValue: String(text)), !activation.isRange {
         self = .activation(activation)
         return
       }

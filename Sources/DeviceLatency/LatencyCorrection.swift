@@ -33,6 +33,34 @@ public struct LatencyCorrection: Hashable, Sendable, Codable {
       microsecondsPerMegabyte: microsecondsPerMegabyte, microsecondsPerCall: microsecondsPerCall)
   }
 
+  private enum CodingKeys: CodingKey {
+    case scales, microsecondsPerOperation, microsecondsPerMegabyte, microsecondsPerCall
+  }
+
+  public init(from decoder: any Decoder) throws {
+    let container = try decoder.container(keyedBy: CodingKeys.self)
+    func number(_ key: CodingKeys) throws -> Double { try container.decode(Double.self, forKey: key) }
+    let scales = try container.decode([Double].self, forKey: .scales)
+    let count = KernelSignature.Group.allCases.count
+    guard scales.count == count, scales.allSatisfy({ $0.magnitude <= LatencyCorrection.mostMicroseconds }) else {
+      throw DecodingError.dataCorruptedError(
+        forKey: .scales, in: container, debugDescription: "\(scales.count) scales; \(count) are right, one a group")
+    }
+    self.init(
+      scales: scales, microsecondsPerOperation: try number(.microsecondsPerOperation),
+      microsecondsPerMegabyte: try number(.microsecondsPerMegabyte),
+      microsecondsPerCall: try number(.microsecondsPerCall))
+    for key in [CodingKeys.microsecondsPerOperation, .microsecondsPerMegabyte, .microsecondsPerCall] {
+      guard try number(key).magnitude <= LatencyCorrection.mostMicroseconds else {
+        throw DecodingError.dataCorruptedError(
+          forKey: key, in: container, debugDescription: "\(try number(key)) is no number of microseconds")
+      }
+    }
+  }
+
+  /// A file that says more, of a kernel or of a cost, is no latency predictor: it would be a fortnight.
+  static let mostMicroseconds = 1e12
+
   /// The bare sum of the parts.
   public static let none = LatencyCorrection(
     scale: 1, microsecondsPerOperation: 0, microsecondsPerMegabyte: 0, microsecondsPerCall: 0)

@@ -48,6 +48,29 @@ public struct LatencyMeasurement: Hashable, Sendable, Codable {
     self.secondsSince1970 = secondsSince1970
   }
 
+  private enum CodingKeys: CodingKey {
+    case device, subject, nanoseconds, spreadPercent, slices, rounds, isGated, probeNanoseconds, secondsSince1970
+  }
+
+  /// - Throws: `DecodingError` too where a time is negative, or longer than eleven days.
+  public init(from decoder: any Decoder) throws {
+    let container = try decoder.container(keyedBy: CodingKeys.self)
+    func number(_ key: CodingKeys) throws -> Double {
+      let value = try container.decode(Double.self, forKey: key)
+      guard value >= 0, value <= 1e15 else {
+        throw DecodingError.dataCorruptedError(
+          forKey: key, in: container, debugDescription: "\(value) is no \(key.stringValue) of a measurement")
+      }
+      return value
+    }
+    self.init(
+      device: try container.decode(DeviceIdentity.self, forKey: .device),
+      subject: try container.decode(LatencySubject.self, forKey: .subject), nanoseconds: try number(.nanoseconds),
+      spreadPercent: try number(.spreadPercent), slices: try container.decode(Int.self, forKey: .slices),
+      rounds: try container.decode(Int.self, forKey: .rounds), isGated: try container.decode(Bool.self, forKey: .isGated),
+      probeNanoseconds: try number(.probeNanoseconds), secondsSince1970: try number(.secondsSince1970))
+  }
+
   public var milliseconds: Double { nanoseconds / 1e6 }
   public var microseconds: Double { nanoseconds / 1e3 }
 }

@@ -141,7 +141,7 @@ extension LatencyPredictor: Codable {
     func table(_ key: Key) throws -> [KernelSignature: Double] {
       var table: [KernelSignature: Double] = [:]
       for (text, value) in try container.decode([String: Double].self, forKey: key) {
-        guard let kernel = KernelSignature(text), value > 0, value.isFinite else {
+        guard let kernel = KernelSignature(text), value > 0, value <= LatencyCorrection.mostMicroseconds else {
           throw DecodingError.dataCorruptedError(
             forKey: key, in: container, debugDescription: "\"\(text)\": \(value) is no kernel and its microseconds")
         }
@@ -149,10 +149,14 @@ extension LatencyPredictor: Codable {
       }
       return table
     }
+    let gatedShare = try container.decode(Double.self, forKey: .gatedShare)
+    guard (0...1).contains(gatedShare) else {
+      throw DecodingError.dataCorruptedError(
+        forKey: .gatedShare, in: container, debugDescription: "\(gatedShare) is no share from 0 to 1")
+    }
     self.init(
       device: try container.decode(DeviceIdentity.self, forKey: .device), kernels: try table(.microseconds),
-      correction: try container.decode(LatencyCorrection.self, forKey: .correction),
-      gatedShare: try container.decode(Double.self, forKey: .gatedShare),
+      correction: try container.decode(LatencyCorrection.self, forKey: .correction), gatedShare: gatedShare,
       estimateErrorPercent: try container.decodeIfPresent(Double.self, forKey: .estimateErrorPercent))
     estimates = try table(.estimatedMicroseconds)
     fitted = try container.decodeIfPresent(PredictionAccuracy.self, forKey: .fitted)

@@ -111,6 +111,24 @@ public struct PredictionAccuracy: Hashable, Sendable, Codable {
   public var within10Percent: Double
   public var kendallTau: Double
 
+  private enum CodingKeys: CodingKey {
+    case pairs, meanPercent, largestPercent, within5Percent, within10Percent, kendallTau
+  }
+
+  public init(from decoder: any Decoder) throws {
+    let container = try decoder.container(keyedBy: CodingKeys.self)
+    pairs = try container.decode([Pair].self, forKey: .pairs)
+    meanPercent = try container.decode(Double.self, forKey: .meanPercent)
+    largestPercent = try container.decode(Double.self, forKey: .largestPercent)
+    within5Percent = try container.decode(Double.self, forKey: .within5Percent)
+    within10Percent = try container.decode(Double.self, forKey: .within10Percent)
+    kendallTau = try container.decode(Double.self, forKey: .kendallTau)
+    guard !pairs.isEmpty, pairs.allSatisfy({ $0.measuredMilliseconds > 0 }) else {
+      throw DecodingError.dataCorruptedError(
+        forKey: .pairs, in: container, debugDescription: "accuracy needs a pair, and measured values above 0")
+    }
+  }
+
   /// - Precondition: at least one pair, and measured values above 0.
   public init(_ pairs: [Pair]) {
     precondition(!pairs.isEmpty, "accuracy needs a pair")

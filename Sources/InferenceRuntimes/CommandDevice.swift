@@ -65,7 +65,11 @@ public struct CommandDevice: Hashable, Sendable {
   /// - Throws: `YAMLError` with the line of what is wrong, and what would be right.
   public init(yaml text: String, file: String) throws(YAMLError) {
     let root = try YAMLValue.parse(text, file: file).mapping(keys: CommandDevice.keys)
-    name = try root.required("name").string()
+    let nameValue = try root.required("name")
+    name = try nameValue.string()
+    // Pages are called by it.
+    guard name.utf8.count <= 100, !name.hasPrefix("."), name.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7f && $0 != 0x2f })
+    else { throw nameValue.error("is no name of a device: up to 100 characters without \"/\" are right, no \".\" first") }
     version = try root.required("version").string()
     processor = try root.optional("processor")?.string() ?? "not told"
     threads = try root.optional("threads")?.int(in: 1...256)
@@ -79,6 +83,7 @@ public struct CommandDevice: Hashable, Sendable {
     clean = try command("clean")
     if let value = root.optional("pattern") {
       let text = try value.string()
+      guard text.utf8.count <= 1_000 else { throw value.error("has \(text.utf8.count) bytes; a pattern has at most 1000") }
       guard groupCount(text) == 1 else {
         throw value.error("is no regular expression with one group for the number, such as \"Median: +([0-9.]+) ms\"")
       }
@@ -111,7 +116,7 @@ public struct CommandDevice: Hashable, Sendable {
       for placeholder in word.matches(of: #/\{([a-z-]+)\}/#)
       where !["files", "names", "file", "name", "threads"].contains(placeholder.1) {
         throw value.error(
-          "\(placeholder.0) is not known; right would be {files}, {names}, {file}, {name} or {threads}")
+          "\(placeholder.0.prefix(60)) is not known; right would be {files}, {names}, {file}, {name} or {threads}")
       }
     }
     return words
@@ -151,8 +156,25 @@ public struct CommandDevice: Hashable, Sendable {
 }
 
 /// How many groups a regular expression has; `nil` where it is none.
+///
+/// They are counted in the text: matching a stranger's expression, even on nothing, can take for ever.
 private func groupCount(_ pattern: String) -> Int? {
-  // With an empty alternative it matches the empty text, with all of its groups unset.
-  guard let either = try? Regex("(?:\(pattern))|") else { return nil }
-  return "".firstMatch(of: either).map { $0.output.count - 1 }
+  guard (try? Regex(pattern)) != nil else { return nil }
+  var count = 0
+  var classDepth = 0
+  var rest = pattern.unicodeScalars[...]
+  while let scalar = rest.popFirst() {
+    switch scalar {
+    case "\\": _ = rest.popFirst()
+    case "[": classDepth += 1
+    case "]": classDepth = max(0, classDepth - 1)
+    case "(" where classDepth == 0:
+      let isNamed = ["?<", "?P<"].contains { rest.starts(with: $0.unicodeScalars) }
+      let looksBehind = ["?<=", "?<!", "?<*"].contains { rest.starts(with: $0.unicodeScalars) }
+      let isSpecial = rest.first == "?" || rest.first == "*"
+      if !isSpecial || (isNamed && !looksBehind) { count += 1 }
+    default: break
+    }
+  }
+  return count
 }

@@ -1,14 +1,14 @@
 /// What a device's command printed, as times.
-struct CommandOutput {
+package struct CommandOutput {
   /// Nanoseconds by model, in the order of the models; `nil` where there was none.
-  var nanoseconds: [Double?]
+  package private(set) var nanoseconds: [Double?]
   /// What does not fit, for the user to read; `nil` where all is well.
-  var complaint: String?
+  package private(set) var complaint: String?
 
   /// - Parameters:
   ///   - text: Standard output.
   ///   - names: The models' names.
-  init(_ text: String, names: [String], device: CommandDevice) {
+  package init(_ text: String, names: [String], device: CommandDevice) {
     nanoseconds = names.map { _ in nil }
     let numbers = device.pattern.map { CommandOutput.matches(of: $0, in: text) } ?? CommandOutput.lines(of: text)
     var next = 0
@@ -27,7 +27,8 @@ struct CommandOutput {
         complaint = "printed more numbers than there are models (\(names.count))"
         return
       }
-      guard let value = Double(word), value.isFinite, value > 0, value * device.unit.nanoseconds < 1e13 else {
+      // Nothing ends within a nanosecond, or is waited for for hours.
+      guard let value = Double(word), (1..<1e13).contains(value * device.unit.nanoseconds) else {
         complaint =
           "printed \"\(word.prefix(60))\" where the \(device.unit) of \(names[index]) belong: a positive number is right"
         return

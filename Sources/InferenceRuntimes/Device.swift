@@ -1,5 +1,5 @@
 public import DeviceLatency
-import Foundation
+import InputFiles
 import StrictYAML
 
 /// A device as the user names it: a runtime in this process, or what a file describes.
@@ -17,13 +17,14 @@ public enum Device: Hashable, Sendable {
       self = .local(runtime)
       return
     }
-    guard let data = FileManager.default.contents(atPath: nameOrFile) else {
+    let content: String?
+    do { content = try InputFile.text(of: nameOrFile, atMost: YAMLValue.maximumBytes) } catch {
       throw InferenceError(
         .unknownDevice,
         "device \"\(nameOrFile)\" is neither one of \(Device.builtInNames.joined(separator: ", ")) nor a YAML file that can "
-          + "be read")
+          + "be read: \(error)")
     }
-    guard let text = String(data: data, encoding: .utf8) else {
+    guard let text = content else {
       throw YAMLError(file: nameOrFile, message: "is no UTF-8 text")
     }
     self = .command(try CommandDevice(yaml: text, file: nameOrFile))

@@ -33,6 +33,9 @@ extension InferenceSession {
     }
     let classes = output.elementsPerImage
     let fixed = input.shape.first ?? nil
+    guard fixed.map({ $0 > 0 }) ?? true, classes > 0, imageSize > 0 else {
+      throw InferenceError(.modelUnsupported, "the model takes or gives nothing: one of its dimensions is 0")
+    }
     guard fixed.map({ labels.count.isMultiple(of: $0) }) ?? true else {
       throw InferenceError(.wrongInput, "\(labels.count) images are no multiple of the \(fixed!) that the model takes")
     }
@@ -42,6 +45,11 @@ extension InferenceSession {
       let first = predictions.count
       let count = min(fixed ?? batch, labels.count - first)
       let logits = try run(Array(images[first * imageSize..<(first + count) * imageSize]), images: count)
+      guard logits.count == count * classes else {
+        throw InferenceError(
+          .modelUnsupported,
+          "the model's output has \(logits.count) numbers for \(count) images; \(classes) classes an image are right")
+      }
       for image in 0..<count {
         let row = logits[image * classes..<(image + 1) * classes]
         predictions.append(row.indices.reduce(row.startIndex) { row[$1] > row[$0] ? $1 : $0 } - row.startIndex)

@@ -1,5 +1,6 @@
 public import DeviceLatency
 public import Foundation
+import InputFiles
 
 /// What the probe read at full speed in the last sessions on this machine, kept from one process to the next.
 ///
@@ -48,8 +49,11 @@ public struct ProbeHistory: Sendable {
   }
 
   private func sessions(now: Date) -> [Session] {
-    guard let data = try? Data(contentsOf: file), let sessions = try? JSONDecoder().decode([Session].self, from: data)
+    guard let data = try? InputFile.bytes(of: file, atMost: 1 << 20),
+      let sessions = try? JSONDecoder().decode([Session].self, from: data)
     else { return [] }
-    return sessions.filter { abs(now.timeIntervalSince1970 - $0.secondsSince1970) < ProbeHistory.memory }
+    return sessions.filter {
+      $0.nanoseconds > 0 && abs(now.timeIntervalSince1970 - $0.secondsSince1970) < ProbeHistory.memory
+    }
   }
 }

@@ -12,7 +12,7 @@ struct DesignStep {
   let predictor: LatencyPredictor
 
   func run() throws -> DesignRecord {
-    if let design = try RecordLog<DesignRecord>.all(context.folder.paths.recordFile("design")).last { return design }
+    if let design = try DesignRecord.last(in: context.folder.paths, hyperspace: context.hyperspace) { return design }
     let hyperspace = context.hyperspace
     let settings = context.configuration.evolution
     let fixed = fixedMilliseconds()
@@ -20,7 +20,10 @@ struct DesignStep {
     let scorer = try context.scorer(constraintsMilliseconds: constraints, fixedMilliseconds: fixed)
 
     var known: [SearchSpace: QTScore] = [:]
-    let log = try context.folder.records("spaces", of: EvolutionRecord.self) { known[$0.score.space] = $0.score }
+    let log = try context.folder.records("spaces", of: EvolutionRecord.self) {
+      try $0.score.check(in: hyperspace, file: context.folder.paths.recordFile("spaces"))
+      known[$0.score.space] = $0.score
+    }
     let progress = context.display.begin(
       "Evolve the search space", unit: "spaces", total: min(settings.spaces, hyperspace.spaceCount),
       alreadyDone: known.count)
@@ -110,6 +113,34 @@ struct DesignStep {
             + "is predicted to take \(fastest.rounded(to: 4)) ms on this device")
       }
       return constraints
+    }
+  }
+}
+
+extension DesignRecord {
+  /// The design of a run; `nil` where it has not come so far.
+  ///
+  /// - Throws: `TrainingError` where the record has no space, or one that the hyperspace does not have.
+  static func last(in paths: RunFolderPaths, hyperspace: Hyperspace) throws -> DesignRecord? {
+    let file = paths.recordFile("design")
+    guard let design = try RecordLog<DesignRecord>.all(file).last else { return nil }
+    guard !design.best.isEmpty, !design.constraintsMilliseconds.isEmpty else {
+      throw TrainingError("\(file.relativePath): the design has no space or no latency; remove the file, and it is made again")
+    }
+    for score in design.best + [design.proof?.evolved].compactMap(\.self) { try score.check(in: hyperspace, file: file) }
+    return design
+  }
+}
+
+extension QTScore {
+  /// Checks that a recorded score is that of a space of the run.
+  ///
+  /// - Throws: `TrainingError`.
+  func check(in hyperspace: Hyperspace, file: URL) throws {
+    guard hyperspace.contains(space) else {
+      throw TrainingError(
+        "\(file.relativePath): \(space.encoding) is no space of hyperspace \(hyperspace.name); remove the file, and it is made "
+          + "again")
     }
   }
 }

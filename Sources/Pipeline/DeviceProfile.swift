@@ -33,7 +33,7 @@ public struct DeviceProfile {
 
   /// Reads a predictor's file.
   public static func predictor(file: String) throws -> LatencyPredictor {
-    let data = Data(try Program.bytes(ofFile: file))
+    let data = Data(try Program.bytes(ofFile: file, atMost: 64 << 20))
     do { return try JSONDecoder().decode(LatencyPredictor.self, from: data) } catch {
       throw ProfileFileError(file: file, error: error)
     }

@@ -1,4 +1,5 @@
 public import Foundation
+import InputFiles
 public import SearchSpaces
 import StrictYAML
 import TorchTraining
@@ -28,22 +29,22 @@ public enum Program {
 
   static func text(ofFile path: String, kind: String) throws -> String {
     let builtIn = kind == "hyperspace" ? "; built-in ones are \(Hyperspace.builtInNames.joined(separator: ", "))" : ""
-    guard let data = FileManager.default.contents(atPath: path) else {
-      throw YAMLError(file: path, message: "there is no such \(kind) file that can be read\(builtIn)")
+    let text: String?
+    do { text = try InputFile.text(of: path, atMost: YAMLValue.maximumBytes) } catch {
+      throw YAMLError(file: path, message: "there is no such \(kind) file that can be read: \(error)\(builtIn)")
     }
-    guard let text = String(data: data, encoding: .utf8) else {
-      throw YAMLError(file: path, message: "is no UTF-8 text")
-    }
+    guard let text else { throw YAMLError(file: path, message: "is no UTF-8 text") }
     return text
   }
 }
 
 extension Program {
   /// The bytes of a file that the user named.
-  public static func bytes(ofFile path: String) throws -> [UInt8] {
-    guard let data = FileManager.default.contents(atPath: path) else {
-      throw TrainingError("\(path): there is no such file that can be read")
+  ///
+  /// - Parameter limit: The most bytes that are read; what an ONNX file has at most where left out.
+  public static func bytes(ofFile path: String, atMost limit: Int = 1 << 31) throws -> [UInt8] {
+    do { return [UInt8](try InputFile.bytes(of: path, atMost: limit)) } catch {
+      throw TrainingError("\(path): there is no such file that can be read: \(error)")
     }
-    return [UInt8](data)
   }
 }

@@ -45,8 +45,8 @@ struct RunReport {
     training = try all("training")
     blocks = try all("blocks")
     spaces = try all("spaces")
-    let designs: [DesignRecord] = try all("design")
-    design = designs.last
+    for record in spaces { try record.score.check(in: hyperspace, file: paths.recordFile("spaces")) }
+    design = try DesignRecord.last(in: paths, hyperspace: hyperspace)
     predictor = try DeviceProfile.predictor(in: paths)
     steps = try all("steps")
     study = try StudyStep.findings(in: paths)
@@ -167,7 +167,7 @@ struct RunReport {
       : "The evolution had ended at `\(proof.evolved.space.encoding)`, \(NumberText.significant(gap)) % below it."
     return """
       That it is the best of all candidates is proven: bounds exclude \
-      \(NumberText.count(proof.excludedByTailLoss + proof.excludedByShare)) of them, and the other \
+      \(NumberText.count(proof.excludedByTailLoss &+ proof.excludedByShare)) of them, and the other \
       \(NumberText.count(proof.scored)) were scored. \(evolved)
       """
   }
@@ -255,7 +255,7 @@ struct RunReport {
         name, style: .lineAndPoints,
         points: supernet.compactMap { record in
           record.validation[name].map {
-            .init(x: Double(record.step + (record.phase == "integer" ? floatSteps : 0)), y: 100 * $0)
+            .init(x: Double(record.step) + (record.phase == "integer" ? Double(floatSteps) : 0), y: 100 * $0)
           }
         })
     }

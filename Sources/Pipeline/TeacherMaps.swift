@@ -32,7 +32,9 @@ struct TeacherMaps {
       let stored = try Safetensors(contentsOf: file)
       func maps(_ name: String) throws -> [Tensor] {
         try (0..<boundaries).map { boundary in
-          guard let tensor = stored.tensors["\(name).\(boundary)"], case .float32(let values) = tensor.elements else {
+          guard let tensor = stored.tensors["\(name).\(boundary)"], case .float32(let values) = tensor.elements,
+            tensor.shape.count == 4, !values.isEmpty
+          else {
             throw TrainingError(
               "\(file.path(percentEncoded: false)) is no file of \(boundaries) maps of a teacher; remove it, and it is made again"
             )

@@ -15,6 +15,14 @@ public struct BatchNormParameters: Hashable, Sendable {
     self.mean = mean
     self.variance = variance
   }
+
+  /// Whether what is multiplied and what is added is finite in every channel.
+  public var isFoldable: Bool {
+    gamma.indices.allSatisfy { channel in
+      let factor = gamma[channel] / (variance[channel] + BatchNormParameters.epsilon).squareRoot()
+      return factor.isFinite && (beta[channel] - mean[channel] * factor).isFinite
+    }
+  }
 }
 
 extension IntegerConvolution {
@@ -23,6 +31,7 @@ extension IntegerConvolution {
   /// The weights keep their integers; only their scale is multiplied by `gamma / sigma`. A negative gamma flips the sign
   /// of the integers, which [-127, 127] allows, so that scales stay positive. A channel whose gamma is 0 has integers 0.
   ///
+  /// - Precondition: the bias is finite, and the batch norm `isFoldable`.
   /// - Parameters:
   ///   - integers: out x in/groups x k x k.
   ///   - scales: The trainer's weight scales, one an output channel.
@@ -61,7 +70,9 @@ extension IntegerConvolution {
         scale = wider
       }
       weightScales[channel] = scale
-      biases[channel] = Int32((shift / (inputScale * scale)).rounded(.toNearestOrEven))
+      // In double precision, where the product of two tiny scales is not 0.
+      let steps = Double(shift) / (Double(inputScale) * Double(scale))
+      biases[channel] = Int32(max(-0x1p31, min(0x1p31 - 1, steps.rounded(.toNearestOrEven))))
     }
     self.init(weights: weights, weightScales: weightScales, biases: biases)
   }

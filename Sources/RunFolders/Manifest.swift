@@ -1,9 +1,13 @@
 internal import Foundation
+internal import InputFiles
 
 /// What a run folder says about itself in `manifest.json`: who made it, from what, and where.
 public struct Manifest: Codable, Hashable, Sendable {
   /// The version of the folder's layout and record schemas that this program reads and writes.
   public static let currentFormatVersion = 1
+
+  /// A manifest is its configuration and some lines.
+  private static let mostBytes = 8 << 20
 
   public var formatVersion: Int
   /// The program and its version, such as "spaceevo 0.1.0".
@@ -33,8 +37,8 @@ public struct Manifest: Codable, Hashable, Sendable {
     guard FileManager.default.fileExists(atPath: paths.manifest.path(percentEncoded: false)) else { return nil }
     let shown = paths.manifest.relativePath
     let data: Data
-    do { data = try Data(contentsOf: paths.manifest) } catch {
-      throw RunFolderError(.inputOutput, "\(shown): cannot read the manifest: \(error.localizedDescription)")
+    do { data = try InputFile.bytes(of: paths.manifest, atMost: mostBytes) } catch {
+      throw RunFolderError(.inputOutput, "\(shown): cannot read the manifest: \(error)")
     }
     // The version alone first: what else a manifest of another version holds is not known here.
     struct Version: Decodable { var formatVersion: Int }

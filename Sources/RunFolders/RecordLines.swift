@@ -10,8 +10,12 @@ struct RecordLines<Record: Codable & Sendable>: Sendable {
   struct Found {
     var lines = 0
     var wholeBytes = 0
-    var truncatedBytes = 0
+    /// What stands after the last line end.
+    var rest: [UInt8] = []
   }
+
+  /// Records are some hundred bytes; a file with a longer line is none of records, and is not read into memory.
+  private var mostLineBytes: Int { 64 << 20 }
 
   // MARK: Writing
 
@@ -54,6 +58,9 @@ struct RecordLines<Record: Codable & Sendable>: Sendable {
       if piece.isEmpty { break }
       guard let lastEnd = piece.lastIndex(of: newline) else {
         pending += piece
+        guard pending.count <= mostLineBytes else {
+          throw damaged(found.lines + 1, pending[...], "it has more than \(mostLineBytes) bytes")
+        }
         continue
       }
       let whole = pending + piece[...lastEnd]
@@ -64,8 +71,20 @@ struct RecordLines<Record: Codable & Sendable>: Sendable {
       }
       found.wholeBytes += whole.count
     }
-    found.truncatedBytes = pending.count
+    found.rest = pending
     return found
+  }
+
+  /// Whether bytes at the end of a file can be what a crash left of a line: its beginning, or nothing but zeros where the
+  /// file system had made room for it.
+  func isUnfinishedLine(_ bytes: [UInt8]) -> Bool {
+    let start = prefix.utf8
+    return bytes.allSatisfy { $0 == 0 } || (bytes.count < start.count ? start.starts(with: bytes) : bytes.starts(with: start))
+  }
+
+  /// - Parameter rest: What stands after the last line end, and is no beginning of a record.
+  func foreign(_ rest: [UInt8], line: Int) -> RunFolderError {
+    damaged(line, rest[...], "it has no line end, and does not begin with \(prefix),")
   }
 
   /// Decodes bytes that end with a line end.

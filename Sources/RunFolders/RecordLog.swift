@@ -44,7 +44,7 @@ public final class RecordLog<Record: Codable & Sendable>: Sendable {
     at url: URL, of _: Record.Type = Record.self, version: Int = 1, each body: (Record) throws -> Void = { _ in }
   ) throws {
     self.url = url
-    file = try OpenFile(url, O_RDWR | O_CREAT | O_APPEND, toDo: "open the record file")
+    file = try OpenFile(url, O_RDWR | O_CREAT | O_APPEND | O_NOFOLLOW, toDo: "open the record file")
     guard try file.lock() else {
       throw RunFolderError(
         .inUse, "\(url.relativePath): another process writes to this record file; wait for it to end.")
@@ -52,11 +52,13 @@ public final class RecordLog<Record: Codable & Sendable>: Sendable {
     lines = RecordLines(url: url, version: version)
     let found = try lines.read(file, each: body)
     if found.wholeBytes == 0 { try AtomicFile.flushFolder(of: url) }
-    if found.truncatedBytes > 0 {
+    if !found.rest.isEmpty {
+      // Only what this program can have written is cut off; the end of anybody else's file is not.
+      guard lines.isUnfinishedLine(found.rest) else { throw lines.foreign(found.rest, line: found.lines + 1) }
       let number = file.cut(to: found.wholeBytes)
       if number != 0 { throw RunFolderError.system("cut off its unfinished last line", url, number) }
       repair =
-        "\(url.relativePath): the last line was unfinished (\(found.truncatedBytes) bytes), as a crash leaves it, "
+        "\(url.relativePath): the last line was unfinished (\(found.rest.count) bytes), as a crash leaves it, "
         + "and was cut off; the \(found.lines) records before it are whole."
     } else {
       repair = nil

@@ -110,6 +110,19 @@ public final class RunFolder: Sendable {
     if number != 0 { throw RunFolderError.system("make the run folder", url, number) }
   }
 
+  private static func refuseLink(_ url: URL) throws {
+    var status = stat()
+    // Of the link itself; with "/" at its end the path would be that of what it leads to.
+    let path = url.path(percentEncoded: false)
+    guard lstat(path.hasSuffix("/") ? String(path.dropLast()) : path, &status) == 0,
+      status.st_mode & S_IFMT == S_IFLNK
+    else { return }
+    throw RunFolderError(
+      .notARunFolder,
+      "\(url.relativePath): this is a link, and a run writes only inside its own folder. Put a folder there, or let the whole "
+        + "run folder lie where the link leads.")
+  }
+
   /// Makes the folder at an absolute path, and those above it that are missing. Returns the error number, or 0.
   private static func makeFolders(_ path: String) -> Int32 {
     if mkdir(path, 0o755) == 0 || errno == EEXIST { return 0 }
@@ -139,7 +152,7 @@ public final class RunFolder: Sendable {
   }
 
   private static func hold(_ paths: RunFolderPaths) throws -> OpenFile {
-    let lock = try OpenFile(paths.lock, O_RDWR | O_CREAT, toDo: "write into the run folder")
+    let lock = try OpenFile(paths.lock, O_RDWR | O_CREAT | O_NOFOLLOW, toDo: "write into the run folder")
     guard try lock.lock() else {
       let holder = try String(decoding: lock.read(upTo: 32), as: UTF8.self).trimmingCharacters(
         in: .whitespacesAndNewlines)
@@ -178,7 +191,11 @@ public final class RunFolder: Sendable {
   /// Makes what is missing of the layout and clears what a crash left. Returns what the user should know.
   private static func complete(_ paths: RunFolderPaths, _ manifest: Manifest) throws -> [String] {
     var notices: [String] = []
-    for folder in paths.folders { try makeFolder(folder) }
+    for folder in paths.folders {
+      // A folder from elsewhere may hold links to anywhere, and a run writes nothing outside its folder.
+      try refuseLink(folder)
+      try makeFolder(folder)
+    }
     for folder in [paths.root] + paths.folders {
       notices += try AtomicFile.removeLeftovers(in: folder).map {
         "removed \(folder.appending(path: $0).relativePath), an unfinished file that a crash left"

@@ -48,6 +48,7 @@ public struct RunFolderError: Error, Hashable, CustomStringConvertible {
       case EACCES, EPERM, EROFS: " Choose a folder that you may write to with --run."
       case ENOSPC, EDQUOT: " Free some space on this disk and run the same command again."
       case EFBIG: " Raise the file size limit (ulimit -f) and run the same command again."
+      case ELOOP: " It is a link, and a run writes only inside its own folder: remove it."
       case ENOTDIR: " Part of this path is a file; choose another folder with --run."
       default: ""
       }

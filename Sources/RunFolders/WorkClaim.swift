@@ -11,7 +11,7 @@ public final class WorkClaim: Sendable {
   ///
   /// - Throws: `RunFolderError` where the file cannot be made.
   public init?(at url: URL) throws {
-    file = try OpenFile(url, O_RDWR | O_CREAT, toDo: "write into the run folder")
+    file = try OpenFile(url, O_RDWR | O_CREAT | O_NOFOLLOW, toDo: "write into the run folder")
     guard try file.lock() else { return nil }
   }
 }

@@ -43,7 +43,7 @@ extension Hyperspace {
 
     let stemMapping = try root.required("stem").mapping(keys: ["name", "widths", "kernel", "stride", "activation"])
     stem = try Stem(
-      name: stemMapping.required("name").string(), widths: widths(stemMapping.required("widths")),
+      name: layerName(stemMapping.required("name")), widths: widths(stemMapping.required("widths")),
       kernel: kernel(stemMapping.required("kernel")), stride: stemMapping.required("stride").int(in: 1...4),
       activation: activation(stemMapping.required("activation")))
 
@@ -87,6 +87,7 @@ extension Hyperspace {
       throw headValue.error(
         "the names of stem, stages and head layers must all differ: \(names.joined(separator: " "))")
     }
+    if let reason = reasonForBeingTooLarge { throw value.error(reason) }
   }
 }
 
@@ -96,6 +97,26 @@ extension Hyperspace.HeadLayer {
     case .convolution(let name, _, _), .globalAveragePool(let name), .linear(let name): name
     }
   }
+}
+
+/// The name of a stem, stage, block type or layer. Parameters, tables and checkpoints are called by it, so it has nothing
+/// that means something in a path.
+private func layerName(_ value: YAMLValue) throws(YAMLError) -> String {
+  let name = try value.string()
+  let isPlain = name.utf8.allSatisfy { byte in
+    switch byte {
+    case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+      UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"), UInt8(ascii: "-"):
+      true
+    default: false
+    }
+  }
+  guard isPlain, name.utf8.count <= 64 else {
+    throw value.error(
+      "\"\(name.prefix(70))\" is no name; up to 64 letters, digits, \"_\" and \"-\" are right, since files are called by it")
+  }
+  guard name != "input" else { throw value.error("\"input\" is the name of the image itself; take another") }
+  return name
 }
 
 private func kernel(_ value: YAMLValue) throws(YAMLError) -> Int {
@@ -178,7 +199,7 @@ private func blockType(_ value: YAMLValue) throws(YAMLError) -> BlockType {
   let actValue = try mapping.required("activation")
   let act = try activation(actValue)
   return BlockType(
-    name: try mapping.optional("name")?.string() ?? family.rawValue, family: family, kernels: kernels,
+    name: try mapping.optional("name").map(layerName) ?? family.rawValue, family: family, kernels: kernels,
     expansions: expansions, activation: act, hasSqueezeExcitation: hasExcitation, stacksDepthwise: stacks,
     projectsShortcut: try mapping.optional("project-shortcut")?.bool() ?? true)
 }
@@ -198,7 +219,7 @@ private func readStage(_ value: YAMLValue) throws(YAMLError) -> Hyperspace.Stage
     throw windowValue.error("a stage with a block of its own is not searched, so its window is \"all\"")
   }
   let stage = Hyperspace.Stage(
-    name: try mapping.required("name").string(), widths: stageWidths, windowSize: window, depths: first...last,
+    name: try layerName(mapping.required("name")), widths: stageWidths, windowSize: window, depths: first...last,
     stride: try mapping.required("stride").int(in: 1...4), fixedBlock: try block.map(blockType))
   guard stage.windowCount <= SearchSpace.maximumChoices else {
     throw windowValue.error(
@@ -210,7 +231,7 @@ private func readStage(_ value: YAMLValue) throws(YAMLError) -> Hyperspace.Stage
 private func headLayer(_ value: YAMLValue) throws(YAMLError) -> Hyperspace.HeadLayer {
   let mapping = try value.mapping(keys: ["layer", "name", "width", "activation"])
   let layer = try mapping.required("layer").choice(["convolution", "global-average-pool", "linear"])
-  let name = try mapping.required("name").string()
+  let name = try layerName(mapping.required("name"))
   guard layer == "convolution" else {
     for key in ["width", "activation"] {
       if let surplus = mapping.optional(key) { throw surplus.error("a \(layer) layer takes no \(key)") }

@@ -56,6 +56,9 @@ extension SearchSpace: CustomStringConvertible, LosslessStringConvertible, Codab
 
   /// Reads the form of an encoding; whether the choices exist is for `Hyperspace.space(_:)` to say.
   public init(encoding: String) throws(EncodingError) {
+    guard encoding.utf8.count <= 16_384 else {
+      throw EncodingError(String(encoding.prefix(40)) + "…", "is too long to be a search space")
+    }
     let parts = encoding.split(separator: "-", omittingEmptySubsequences: false)
     guard parts.count >= 3, !parts[0].isEmpty else {
       throw EncodingError(encoding, "is no search space; one looks like onnxw-151122-023231")

@@ -162,7 +162,8 @@ extension WeightedRows {
   fileprivate func byLatency(from origin: Double, cell: Double) -> [(offset: Int, weight: Double, moment: Double)] {
     var result: [(offset: Int, weight: Double, moment: Double)] = []
     for index in latencies.indices {
-      let offset = Int(((latencies[index] - origin) / cell).rounded())
+      // Cells may be so small that what is far beyond the limit has no whole number.
+      let offset = Int(min(((latencies[index] - origin) / cell).rounded(), 0x1p60))
       let (weight, moment) = (weights[index], weights[index] * losses[index])
       if result.last?.offset == offset {
         result[result.count - 1].weight += weight

@@ -1,4 +1,5 @@
 public import Foundation
+internal import InputFiles
 public import SearchSpaces
 
 /// All stage tables of a hyperspace.
@@ -62,11 +63,11 @@ public struct StageTables: Sendable {
       let url = folder.appendingPathComponent(hyperspace.stageTableFileName(key))
       let data: Data
       do {
-        data = try Data(contentsOf: url)
+        data = try InputFile.bytes(of: url, atMost: StageTable.mostBytes)
       } catch {
         throw TableError(
           file: url.path,
-          message: "cannot be read; hyperspace \(hyperspace.name) needs a table of this name")
+          message: "cannot be read: \(error); hyperspace \(hyperspace.name) needs a table of this name")
       }
       return try StageTable(text: [UInt8](data), file: url.path, key: key, hyperspace: hyperspace)
     }

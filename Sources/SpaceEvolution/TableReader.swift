@@ -6,6 +6,9 @@ public import SearchSpaces
 private let header = "#spaceevo-stage-table 1 "
 
 extension StageTable {
+  /// Files larger than this are no stage tables: it would be some million rows.
+  static let mostBytes = 256 << 20
+
   /// Reads a stage table, in the published grammar or in our own.
   ///
   /// The published grammar has one row a line and no header, with everything in plain decimals:

@@ -92,14 +92,24 @@ struct TableScanner {
   /// A number that is not negative. Strict: digits, a point, digits. Else an exponent is taken as well.
   mutating func decimal(named name: String, strict: Bool) throws(TableError) -> Double {
     let start = index
-    if let value = plainDecimal() { return value }
-    index = start
-    guard !strict, let value = anyDecimal(), value.isFinite, value >= 0 else {
+    var value = plainDecimal()
+    if value == nil, !strict {
+      index = start
+      value = anyDecimal()
+    }
+    guard let value, value >= 0 else {
       index = start
       throw error("\(found) is no \(name); a plain decimal such as 0.3918 is right here")
     }
+    guard value <= TableScanner.largestNumber else {
+      index = start
+      throw error("\(name) \(found) is too large; at most \(TableScanner.largestNumber) is right here")
+    }
     return value
   }
+
+  /// Sums and products of what tables hold stay exact, and become whole numbers, far beyond this.
+  private static let largestNumber = 1e9
 
   private static let powersOf10: [Double] = [
     1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15,

@@ -6,8 +6,8 @@ internal import Yams
 /// converted silently.
 public struct YAMLValue {
   /// The largest document that is read, in bytes. Configurations are a few kilobytes; the bound keeps a wrong file
-  /// name from filling the memory.
-  public static let maximumBytes = 1 << 20
+  /// name from filling the memory, and the time that a document can take within seconds.
+  public static let maximumBytes = 1 << 18
 
   let node: Node
   let file: String
@@ -24,7 +24,7 @@ public struct YAMLValue {
     guard !text.contains("\0") else { throw YAMLError(file: file, message: "holds a NUL byte, so it is no YAML text") }
     let node: Node?
     do {
-      try refuseAliases(text, file: file)
+      try refuseManyAliases(text, file: file)
       node = try Yams.compose(yaml: text)
     } catch let error as YAMLError {
       throw error
@@ -34,17 +34,66 @@ public struct YAMLValue {
       throw YAMLError(file: file, message: "\(error)")
     }
     guard let node else { throw YAMLError(file: file, message: "is empty") }
+    if let anchored = firstAnchored(node) {
+      throw YAMLError(
+        file: file, line: anchored.mark?.line, column: anchored.mark?.column, message: aliasMessage)
+    }
     return YAMLValue(node: node, file: file, path: "")
   }
 
-  private static func refuseAliases(_ text: String, file: String) throws {
-    for (index, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
-      let code = line.prefix { $0 != "#" }
-      for marker in [": *", "- *", ": &", "- &", "[*", ", *"] where code.contains(marker) {
-        throw YAMLError(
-          file: file, line: index + 1, message: "anchors and aliases (& and *) are not taken here: write the value out")
+  private static let aliasMessage = "anchors and aliases (& and *) are not taken here: write the value out"
+
+  /// More words that look like aliases than this are refused before the document is put together: aliases of aliases
+  /// make it grow without bound, and the keys of its mappings are compared at once.
+  private static let mostAliases = 8
+
+  private static func refuseManyAliases(_ text: String, file: String) throws(YAMLError) {
+    var count = 0
+    var line = 1
+    // What stands before a node.
+    var isStart = true
+    var isAlias = false
+    for byte in text.utf8 {
+      switch byte {
+      case UInt8(ascii: "\n"):
+        line += 1
+        (isStart, isAlias) = (true, false)
+      case UInt8(ascii: "-") where isAlias:
+        count += 1
+        isAlias = false
+      case UInt8(ascii: " "), UInt8(ascii: "\t"), UInt8(ascii: "\r"), UInt8(ascii: "["), UInt8(ascii: "{"),
+        UInt8(ascii: ","), UInt8(ascii: ":"), UInt8(ascii: "?"), UInt8(ascii: "-"):
+        (isStart, isAlias) = (true, false)
+      case UInt8(ascii: "*") where isStart:
+        isAlias = true
+        isStart = false
+      default:
+        if isAlias, isLetterOrDigit(byte) { count += 1 }
+        isAlias = false
+        // Some line breaks are no ASCII.
+        isStart = byte >= 0x80
       }
+      guard count <= mostAliases else { throw YAMLError(file: file, line: line, message: aliasMessage) }
     }
+  }
+
+  /// As names of aliases have them; what is not ASCII counts too.
+  private static func isLetterOrDigit(_ byte: UInt8) -> Bool {
+    byte >= 0x80 || byte == UInt8(ascii: "_") || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
+      || (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte | 0x20)
+  }
+
+  /// The first node with an anchor, without which there is no alias; before any alias in the order of the document.
+  private static func firstAnchored(_ node: Node) -> Node? {
+    if node.anchor != nil { return node }
+    switch node {
+    case .scalar, .alias: return nil
+    case .sequence(let items):
+      for item in items { if let found = firstAnchored(item) { return found } }
+    case .mapping(let pairs):
+      for (key, value) in pairs { if let found = firstAnchored(key) ?? firstAnchored(value) { return found } }
+    }
+    return nil
   }
 
   private static func located(_ error: YamlError, file: String) -> YAMLError {
@@ -55,7 +104,9 @@ public struct YAMLValue {
     case .duplicatedKeysInMapping(let duplicates, let context):
       return YAMLError(
         file: file, line: context.mark.line, column: context.mark.column,
-        message: "key \(duplicates.map { "\"\($0)\"" }.joined(separator: ", ")) stands twice: keep one")
+        message: "key \(duplicates.prefix(5).map { "\"\($0.prefix(60))\"" }.joined(separator: ", ")) stands twice: keep one"
+      )
+    case .reader(let problem, _, _, _): return YAMLError(file: file, message: "no valid YAML: \(problem)")
     default:
       return YAMLError(file: file, message: "no valid YAML: \(error)")
     }
@@ -85,6 +136,8 @@ public struct YAMLValue {
   public func string() throws(YAMLError) -> String {
     guard let scalar = node.scalar else { throw error("is \(kind); a single word or text is right here") }
     guard !scalar.string.isEmpty else { throw error("is empty; a word or text is right here") }
+    // An escape such as "\0" in a file; names of files and arguments of programs would end there.
+    guard !scalar.string.utf8.contains(0) else { throw error("holds a NUL character, which no text here may have") }
     return scalar.string
   }
 
@@ -92,7 +145,7 @@ public struct YAMLValue {
   public func choice(_ words: [String]) throws(YAMLError) -> String {
     let word = try string()
     guard words.contains(word) else {
-      throw error("\"\(word)\" is not known here; right would be one of \(words.joined(separator: ", "))")
+      throw error("\"\(word.prefix(60))\" is not known here; right would be one of \(words.joined(separator: ", "))")
     }
     return word
   }
@@ -156,7 +209,7 @@ public struct YAMLValue {
       guard keys.contains(name) else {
         let near = keys.min { editDistance($0, name) < editDistance($1, name) }
         let hint = near.flatMap { editDistance($0, name) <= 3 ? "did you mean \"\($0)\"? " : nil } ?? ""
-        throw keyValue.error("unknown key \"\(name)\"; \(hint)Known here: \(keys.joined(separator: ", "))")
+        throw keyValue.error("unknown key \"\(name.prefix(60))\"; \(hint)Known here: \(keys.joined(separator: ", "))")
       }
       values[name] = YAMLValue(node: value, file: file, path: path.isEmpty ? name : "\(path).\(name)")
     }

@@ -66,7 +66,14 @@ extension ParameterStore {
 
   private func bias(_ node: Node, _ convolution: Convolution) throws(TorchError) -> [Float]? {
     guard convolution.hasBias else { return nil }
-    return try tensor(node.parameterName(.bias)).prefix(convolution.outputChannels).floats()
+    return try finite(node.parameterName(.bias), convolution.outputChannels)
+  }
+
+  /// The first values of a parameter, none of which may be infinite or no number: no integer stands for that.
+  private func finite(_ name: String, _ count: Int) throws(TorchError) -> [Float] {
+    let values = try tensor(name).prefix(count).floats()
+    guard values.allSatisfy(\.isFinite) else { throw TorchError("\(name): it is not finite; the training has diverged") }
+    return values
   }
 
   private func batchNorm(
@@ -79,9 +86,13 @@ extension ParameterStore {
     guard (moments.mean + moments.variance).allSatisfy(\.isFinite) else {
       throw TorchError("\(node.name): its batch norm's statistics are not finite; the training has diverged")
     }
-    return BatchNormParameters(
-      gamma: try tensor(node.parameterName(.batchNormScale)).prefix(convolution.outputChannels).floats(),
-      beta: try tensor(node.parameterName(.batchNormShift)).prefix(convolution.outputChannels).floats(),
+    let parameters = BatchNormParameters(
+      gamma: try finite(node.parameterName(.batchNormScale), convolution.outputChannels),
+      beta: try finite(node.parameterName(.batchNormShift), convolution.outputChannels),
       mean: moments.mean, variance: moments.variance)
+    guard parameters.isFoldable else {
+      throw TorchError("\(node.name): what its batch norm multiplies or adds is not finite; the training has diverged")
+    }
+    return parameters
   }
 }

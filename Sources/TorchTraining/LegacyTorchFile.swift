@@ -1,4 +1,5 @@
 public import Foundation
+internal import InputFiles
 
 /// The tensors of a file that `torch.save` wrote before version 1.6: what is left of many published weights.
 ///
@@ -11,6 +12,9 @@ public struct LegacyTorchFile: Hashable, Sendable {
   /// float32 and int64 tensors, row-major whatever their order in the file.
   public let tensors: [String: StoredTensor]
 
+  /// How many times over the tensors of a file may use its elements.
+  private static let mostSharing = 4
+
   /// Files larger than this are refused.
   public static let mostBytes = 1 << 30
 
@@ -18,8 +22,8 @@ public struct LegacyTorchFile: Hashable, Sendable {
   public init(contentsOf url: URL) throws(TorchError) {
     let path = url.path(percentEncoded: false)
     let data: Data
-    do { data = try Data(contentsOf: url, options: .mappedIfSafe) } catch {
-      throw TorchError("\(path): cannot read the file: \(error.localizedDescription)")
+    do { data = try InputFile.bytes(of: path, atMost: Self.mostBytes) } catch {
+      throw TorchError("\(path): cannot read the file: \(error)")
     }
     do throws(TorchError) { try self.init(data) } catch {
       throw TorchError("\(path): \(error.message)")
@@ -49,13 +53,20 @@ public struct LegacyTorchFile: Hashable, Sendable {
       guard case .text(let name) = key, let kind = kinds[name] else {
         throw reader.error("a storage is listed that no tensor uses")
       }
+      guard storages[name] == nil else { throw reader.error("a storage is listed twice") }
       storages[name] = try reader.storage(kind)
     }
     guard reader.isAtEnd else { throw reader.error("the file goes on after its last storage") }
     var tensors: [String: StoredTensor] = [:]
+    // Tensors may share a storage, as tied weights do; many that share a large one would fill the memory.
+    var room = Self.mostSharing * data.count
     for (key, value) in entries {
       guard case .text(let name) = key, case .tensor(let tensor) = value else {
         throw TorchError("it holds something other than tensors under their names")
+      }
+      room -= 4 * (StoredTensor.product(tensor.shape).map { min($0, data.count) } ?? 0)
+      guard room >= 0 else {
+        throw TorchError("\(name): its tensors together have more than \(Self.mostSharing) times the elements of the file")
       }
       tensors[name] = try Self.gather(tensor, from: storages[tensor.storage], name: name)
     }

@@ -3,9 +3,18 @@ struct PickleReader {
   private let bytes: [UInt8]
   private var position = 0
   /// Values are references to Python objects; a dictionary that is on the stack and in the memo is the same one.
+  ///
+  /// What was put into another value does not change any more: so a value is shared, and never copied, however often a
+  /// file puts it somewhere.
   private final class Box {
     var value: PickleValue
-    init(_ value: PickleValue) { self.value = value }
+    /// How many values lie within one another here.
+    var depth: Int
+    var isPlaced = false
+    init(_ value: PickleValue, depth: Int) {
+      self.value = value
+      self.depth = depth
+    }
   }
   private var stack: [Box] = []
   private var marks: [Int] = []
@@ -14,6 +23,9 @@ struct PickleReader {
   /// More than any file of tensors needs; a hostile one asks for more.
   private static let mostValues = 4_000_000
   private var values = 0
+  /// A dictionary of tensors has its tuples of sizes four deep, and notes of module versions as deep. What lies deeper
+  /// could not be taken apart again without as deep a recursion.
+  private static let mostDepth = 32
 
   init(_ bytes: [UInt8]) { self.bytes = bytes }
 
@@ -76,36 +88,39 @@ struct PickleReader {
     case UInt8(ascii: "r"): try remember(Int(try unsigned(4)))
     case UInt8(ascii: "h"): try recall(Int(try byte()))
     case UInt8(ascii: "j"): try recall(Int(try unsigned(4)))
-    case UInt8(ascii: "t"): push(.tuple(try popToMark().map(\.value)))
-    case 0x85: push(.tuple([try pop()]))
+    case UInt8(ascii: "t"): try pushTuple(try popToMark())
+    case 0x85: try pushTuple([try pop()])
     case 0x86:
       let second = try pop()
       let first = try pop()
-      push(.tuple([first, second]))
+      try pushTuple([first, second])
     case UInt8(ascii: "c"):
       let module = try line()
       push(try named(module: module, name: try line()))
     case UInt8(ascii: "Q"):
       let identity = try pop()
-      push(try storageRecord(identity))
+      push(try storageRecord(identity.value))
     case UInt8(ascii: "R"):
       let arguments = try pop()
       let function = try pop()
-      push(try record(function, arguments))
+      push(try record(function.value, arguments.value))
     case UInt8(ascii: "s"):
       let value = try pop()
       let key = try pop()
       try insert([key, value])
     case UInt8(ascii: "u"):
-      let items = try popToMark().map(\.value)
-      try insert(items)
+      try insert(try popToMark())
     case UInt8(ascii: "e"):
-      let items = try popToMark().map(\.value)
-      guard let box = stack.last, case .list(let list) = box.value else { throw error("items are added to no list") }
-      box.value = .list(list + items)
+      let items = try popToMark()
+      guard let box = stack.last, case .list(var list) = box.value else { throw error("items are added to no list") }
+      try place(items, in: box)
+      // One owner while it grows, or every item would copy all before it.
+      box.value = .none
+      list.append(contentsOf: items.lazy.map(\.value))
+      box.value = .list(list)
     case UInt8(ascii: "b"):
       // The state of an ordered dictionary: torch's note of module versions, which nothing here needs.
-      guard case .dictionary = try pop(), case .dictionary? = stack.last?.value else {
+      guard case .dictionary = try pop().value, case .dictionary? = stack.last?.value else {
         throw error("a state is given to something other than a dictionary")
       }
     default:
@@ -155,23 +170,46 @@ struct PickleReader {
     return integers.count == items.count ? integers : nil
   }
 
-  private func insert(_ items: [PickleValue]) throws(TorchError) {
+  private func insert(_ items: [Box]) throws(TorchError) {
     guard let box = stack.last, case .dictionary(var entries) = box.value, items.count.isMultiple(of: 2) else {
       throw error("entries are set in no dictionary")
     }
+    try place(items, in: box)
     // One owner while it grows, or every entry would copy all before it.
     box.value = .none
-    for index in stride(from: 0, to: items.count, by: 2) { entries.append((items[index], items[index + 1])) }
+    for index in stride(from: 0, to: items.count, by: 2) {
+      entries.append((items[index].value, items[index + 1].value))
+    }
     box.value = .dictionary(entries)
   }
 
+  /// Notes that values are put into a list or dictionary, which must not be part of another value yet.
+  private func place(_ items: [Box], in box: Box) throws(TorchError) {
+    guard !box.isPlaced else { throw error("a list or dictionary changes after it was put into another value") }
+    for item in items {
+      guard item !== box else { throw error("a value is put into itself") }
+      item.isPlaced = true
+      box.depth = max(box.depth, item.depth + 1)
+    }
+    guard box.depth <= Self.mostDepth else { throw tooDeep }
+  }
+
+  private var tooDeep: TorchError { error("values lie within one another more than \(Self.mostDepth) deep") }
+
   // MARK: Stack and memo
 
-  private mutating func push(_ value: PickleValue) { stack.append(Box(value)) }
+  private mutating func push(_ value: PickleValue) { stack.append(Box(value, depth: 1)) }
 
-  private mutating func pop() throws(TorchError) -> PickleValue {
+  private mutating func pushTuple(_ items: [Box]) throws(TorchError) {
+    let depth = 1 + (items.lazy.map(\.depth).max() ?? 0)
+    guard depth <= Self.mostDepth else { throw tooDeep }
+    for item in items { item.isPlaced = true }
+    stack.append(Box(.tuple(items.map(\.value)), depth: depth))
+  }
+
+  private mutating func pop() throws(TorchError) -> Box {
     guard stack.count > (marks.last ?? 0), let box = stack.popLast() else { throw error("a value is missing") }
-    return box.value
+    return box
   }
 
   private mutating func popToMark() throws(TorchError) -> [Box] {

@@ -1,4 +1,5 @@
 public import Foundation
+internal import InputFiles
 
 /// A tensor as a file holds it: shape and row-major elements.
 public struct StoredTensor: Hashable, Sendable {
@@ -165,13 +166,18 @@ public struct Safetensors: Hashable, Sendable {
 
   // MARK: Reading
 
+  /// Files larger than this are refused.
+  public static let mostBytes = 16 << 30
+  /// Headers larger than this are refused; one entry of a header takes about 100 bytes.
+  private static let mostHeaderBytes: UInt64 = 16 << 20
+
   /// Reads a whole file.
   ///
   /// Throws a ``SafetensorsError`` that names the file and what is wrong in it.
   public init(contentsOf url: URL) throws(SafetensorsError) {
     let data: Data
-    do { data = try Data(contentsOf: url, options: .mappedIfSafe) } catch {
-      throw SafetensorsError(path: url.path, "cannot be read: \(error.localizedDescription)")
+    do { data = try InputFile.bytes(of: url, atMost: Self.mostBytes) } catch {
+      throw SafetensorsError(path: url.path, "cannot be read: \(error)")
     }
     do throws(SafetensorsError) { try self.init(data) } catch {
       throw SafetensorsError(path: url.path, error.message)
@@ -186,7 +192,7 @@ public struct Safetensors: Hashable, Sendable {
       throw refusal("is truncated: \(data.count) bytes, where the length of the header alone takes 8")
     }
     let length = data.prefix(8).enumerated().reduce(UInt64(0)) { $0 | UInt64($1.element) << (8 * UInt64($1.offset)) }
-    guard length <= 100_000_000 else {
+    guard length <= Self.mostHeaderBytes else {
       throw refusal("is no safetensors file: it announces a header of \(length) bytes")
     }
     let start = 8 + Int(length)
@@ -222,7 +228,7 @@ public struct Safetensors: Hashable, Sendable {
       }
       guard range.upperBound <= available else {
         throw refusal(
-          "is truncated: tensor \(name) should end at byte \(start + range.upperBound), the file at \(data.count)")
+          "is truncated: tensor \(name) should end at byte \(range.upperBound) of the elements, and there are \(available)")
       }
       guard range.lowerBound == end else {
         throw refusal(

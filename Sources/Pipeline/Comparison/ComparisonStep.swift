@@ -38,7 +38,9 @@ struct ComparisonStep {
     // All arms with one seed before the next seed: stopped early, the comparison is whole for the seeds it has.
     for repetition in 1...repetitions {
       for (index, arm) in arms.enumerated() {
-        if let record = done.first(where: { $0.arm == arm && $0.repetition == repetition }) {
+        if let record = done.first(where: {
+          $0.arm == arm && $0.repetition == repetition && $0.entries.count == design.constraintsMilliseconds.count
+        }) {
           results.append(record)
           continue
         }

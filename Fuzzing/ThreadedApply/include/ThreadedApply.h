@@ -1,0 +1,2 @@
+// See ThreadedApply.c; there is nothing to call.
+#pragma once
