@@ -1,12 +1,19 @@
+import Datasets
 import Foundation
 import NetworkGraphs
 import RunFolders
+import SearchSpaces
 import TorchTraining
 
-/// A training that leaves a checkpoint after every epoch, and goes on from the last one.
+/// A training that leaves a checkpoint at its beginning and after every epoch, and goes on from the last one.
 ///
-/// The checkpoint holds parameters, velocities, the number of steps done and the epoch's record; it replaces the one
-/// before atomically. The record is appended after it: where a crash falls in between, it is taken from the checkpoint.
+/// A checkpoint replaces the one before atomically. The epoch's record is appended after it: where a crash falls in
+/// between, it is taken from the checkpoint. Ctrl-C leaves a second file with the very step that was reached. Batches and
+/// subnets are functions of seed and step, validation changes nothing, and there are no running statistics; so what a
+/// training ends with does not depend on where it was interrupted.
+///
+/// A training that collapses is taken back to the last epoch's checkpoint, and goes on at a lower rate. The record of that
+/// comes first, and the rate follows from the records; so a crash in between changes nothing either.
 struct CheckpointedTraining {
   let context: RunContext
   let network: String
@@ -15,107 +22,238 @@ struct CheckpointedTraining {
   /// Steps between checkpoints.
   let epoch: Int
   let batch: Int
+  /// The configuration's key of the learning rate, for messages.
+  let rateKey: String
+  /// The search space, where it is one that is trained.
+  var space: SearchSpace?
+  /// Judges validation accuracies; without it only numbers that are not finite, and scales, are seen.
+  var collapse: CollapseCheck?
+  /// Accuracies that the phase before reached.
+  var earlier: [String: Double] = [:]
 
-  var checkpoint: URL { Self.checkpoint(network, phase, in: context.folder.paths) }
+  private var checkpoint: TrainingCheckpoint {
+    TrainingCheckpoint(url: Self.checkpoint(network, phase, in: context.folder.paths))
+  }
+
+  /// Where a training stood that was interrupted between two checkpoints.
+  private var interruption: TrainingCheckpoint {
+    TrainingCheckpoint(
+      url: context.folder.paths.checkpoints.appending(path: "\(network)-\(phase)-interrupted.safetensors"))
+  }
 
   static func checkpoint(_ network: String, _ phase: String, in paths: RunFolderPaths) -> URL {
     paths.checkpoints.appending(path: "\(network)-\(phase).safetensors")
   }
 
   /// Whether there is a checkpoint.
-  var isBegun: Bool { FileManager.default.fileExists(atPath: checkpoint.path(percentEncoded: false)) }
+  var isBegun: Bool { checkpoint.isThere }
 
   /// Steps that an earlier process finished.
   var stepsDone: Int {
     get throws {
-      guard isBegun, let text = try Safetensors(contentsOf: checkpoint).metadata["record"] else { return 0 }
-      return try JSONDecoder().decode(TrainingRecord.self, from: Data(text.utf8)).step
+      max(try checkpoint.read()?.state.step ?? 0, try interruption.read()?.state.step ?? 0)
     }
+  }
+
+  /// The best accuracies up to the last checkpoint.
+  var bestAccuracies: [String: Double] {
+    get throws { try checkpoint.read()?.state.best ?? [:] }
   }
 
   /// Whether the training is through; `store` then holds what it ended with.
   func isFinished(_ store: ParameterStore) throws -> Bool {
-    guard let state = try read(into: store, velocities: nil) else { return false }
-    try context.recordTraining(state)
-    return state.step == steps
+    guard let contents = try read(checkpoint) else { return false }
+    try contents.load(into: store, velocities: nil)
+    if let record = contents.record { try context.recordTraining(record) }
+    guard contents.state.step == steps else { return false }
+    try interruption.remove()
+    return true
+  }
+
+  /// Reads a checkpoint that another process may have written; the steps done, 0 where there is none.
+  static func restore(_ store: ParameterStore, from checkpoint: URL) throws -> Int {
+    guard let contents = try TrainingCheckpoint(url: checkpoint).read() else { return 0 }
+    try contents.load(into: store, velocities: nil)
+    return contents.state.step
+  }
+
+  private func read(_ file: TrainingCheckpoint) throws -> TrainingCheckpoint.Contents? {
+    let contents = try file.read()
+    try contents?.check(space: space, classes: context.data.training.classNames)
+    return contents
+  }
+}
+
+// MARK: - Running
+
+extension CheckpointedTraining {
+  /// What one training works with.
+  struct Work {
+    let store: ParameterStore
+    let optimizer: SGD
+    let loop: TrainingLoop
+    let progress: StepProgress?
+    /// Gradients of one worker's part of a step.
+    let contribution: (_ step: Int, _ worker: Int, TrainingBatch) throws -> TrainingLoop.Contribution
+    /// Accuracies to record after an epoch.
+    let validate: () throws -> [String: Double]
   }
 
   /// Trains `store` from the last checkpoint, or from what it holds.
   ///
-  /// - Parameters:
-  ///   - contribution: Gradients of one worker's part of a step.
-  ///   - validate: Accuracies to record after an epoch.
+  /// - Throws: `Interrupted`, after what was reached was kept; `TrainingError` where the training collapses again at the
+  ///   lowest rate.
   func run(
     store: ParameterStore, optimizer: SGD, loop: TrainingLoop, progress: StepProgress?,
     contribution: (_ step: Int, _ worker: Int, TrainingBatch) throws -> TrainingLoop.Contribution,
     validate: () throws -> [String: Double]
   ) throws {
-    var first = 0
-    if let state = try read(into: store, velocities: optimizer) {
-      first = state.step
-      try context.recordTraining(state)
+    try withoutActuallyEscaping(contribution) { contribution in
+      try withoutActuallyEscaping(validate) { validate in
+        try run(
+          Work(
+            store: store, optimizer: optimizer, loop: loop, progress: progress, contribution: contribution,
+            validate: validate))
+      }
     }
-    var losses: [Double] = []
+  }
+
+  private func run(_ work: Work) throws {
+    var state = try begin(work)
+    var scales = try work.store.quantizerScales()
+    while state.step < steps {
+      do {
+        try trainEpoch(work, &state, scales)
+      } catch let failure as TrainingCollapse {
+        let reached = state
+        state = try rollBack(work, failure, from: reached)
+        work.progress?.advance(by: state.step - reached.step)
+      }
+      scales = try work.store.quantizerScales()
+    }
+  }
+
+  /// The state to go on from; the store and the optimiser then hold it.
+  private func begin(_ work: Work) throws -> TrainingState {
+    let restarts = context.trainingLog.restarts(network, phase)
+    guard let contents = try read(checkpoint) else {
+      let state = TrainingState(
+        best: earlier, restarts: restarts, space: space?.encoding, classes: context.data.training.classNames)
+      try checkpoint.write(state, record: nil, steps: steps, work.store, work.optimizer)
+      return state
+    }
+    if let record = contents.record { try context.recordTraining(record) }
+    var newest = contents
+    if let interrupted = try read(interruption), interrupted.state.step > contents.state.step,
+      interrupted.state.restarts == restarts
+    {
+      newest = interrupted
+    }
+    try newest.load(into: work.store, velocities: work.optimizer)
+    var state = newest.state
+    state.restarts = restarts
+    return state
+  }
+
+  /// The steps up to the next checkpoint, and that.
+  private func trainEpoch(_ work: Work, _ state: inout TrainingState, _ scales: [String: Float]) throws {
+    try Interruption.check()
+    var loop = work.loop
+    loop.schedule.peak *= rateFactor(restarts: state.restarts)
     let workers = loop.pool?.count ?? 1
-    for step in first..<max(first, steps) {
-      try Interruption.check()
-      let loss = try loop.step(step, optimizer: optimizer) { worker in
+    let end = min(steps, (state.step / epoch + 1) * epoch)
+    while state.step < end {
+      let step = state.step
+      let loss = try loop.step(step, optimizer: work.optimizer) { worker in
         let part = try context.data.trainingBatch(
           stream: "\(network)-\(phase)", step: step, batch: batch, worker: worker, workers: workers)
-        return try contribution(step, worker, part)
+        return try work.contribution(step, worker, part)
       }
-      losses.append(loss)
-      progress?.advance(detail: "loss \(loss.formatted(.number.precision(.fractionLength(3))))")
-      if (step + 1) % epoch == 0 || step + 1 == steps {
-        let record = TrainingRecord(
-          network: network, phase: phase, step: step + 1, loss: losses.reduce(0, +) / Double(losses.count),
-          learningRate: loop.schedule(step), validation: try validate())
-        losses = []
-        try write(store, optimizer, record)
-        try context.recordTraining(record)
+      state.losses.append(loss)
+      state.step += 1
+      work.progress?.advance(detail: "loss \(loss.formatted(.number.precision(.fractionLength(3))))")
+      if Interruption.isRequested, state.step < end {
+        try interruption.write(state, record: nil, steps: steps, work.store, work.optimizer)
+        throw Interrupted()
       }
     }
+    let loss = state.losses.reduce(0, +) / Double(state.losses.count)
+    let validation = try inspected(work, state, loss, scales)
+    let record = TrainingRecord(
+      network: network, phase: phase, step: end, loss: loss, learningRate: loop.schedule(end - 1),
+      validation: validation)
+    state.losses = []
+    state.best.merge(validation) { max($0, $1) }
+    try checkpoint.write(state, record: record, steps: steps, work.store, work.optimizer)
+    try context.recordTraining(record)
+    try interruption.remove()
   }
 
-  private func write(_ store: ParameterStore, _ optimizer: SGD, _ record: TrainingRecord) throws {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = .sortedKeys
-    var file = Safetensors(
-      tensors: try store.stored(),
-      metadata: ["record": String(decoding: try encoder.encode(record), as: UTF8.self), "steps": "\(steps)"])
-    file.tensors.merge(
-      try stored(store.layout.names, optimizer.velocities, prefix: Self.velocityPrefix), uniquingKeysWith: { $1 })
-    try AtomicFile.write(try file.encoded(), to: checkpoint)
-  }
-
-  private static let velocityPrefix = "velocity:"
-
-  private func read(into store: ParameterStore, velocities optimizer: SGD?) throws -> TrainingRecord? {
-    try Self.read(checkpoint, into: store, velocities: optimizer)
-  }
-
-  /// Reads a checkpoint that another process may have written; the steps done, 0 where there is none.
-  static func restore(_ store: ParameterStore, from checkpoint: URL) throws -> Int {
-    try read(checkpoint, into: store, velocities: nil)?.step ?? 0
-  }
-
-  private static func read(
-    _ checkpoint: URL, into store: ParameterStore, velocities optimizer: SGD?
-  ) throws -> TrainingRecord? {
-    guard FileManager.default.fileExists(atPath: checkpoint.path(percentEncoded: false)) else { return nil }
-    let file = try Safetensors(contentsOf: checkpoint)
-    guard let text = file.metadata["record"] else {
-      throw TrainingError("\(checkpoint.lastPathComponent) is no checkpoint of a training: it has no record of one")
+  /// The accuracies of the epoch that was just trained.
+  ///
+  /// - Throws: `TrainingCollapse`.
+  private func inspected(
+    _ work: Work, _ state: TrainingState, _ loss: Double, _ scales: [String: Float]
+  ) throws -> [String: Double] {
+    func collapsed(_ reason: String) -> TrainingCollapse { TrainingCollapse(step: state.step - 1, reason: reason) }
+    if let name = try work.store.firstNotFinite(quantizers: !scales.isEmpty) {
+      throw collapsed("the parameter \(name) holds a number that is not finite")
     }
-    let names = store.layout.names
-    do {
-      try TorchTraining.restore(names, try store.tensors(names), from: file, prefix: "")
-      if let optimizer {
-        try TorchTraining.restore(names, optimizer.velocities, from: file, prefix: velocityPrefix)
-      }
-    } catch {
-      throw TrainingError("\(checkpoint.path(percentEncoded: false)): it is of another network: \(error)")
+    for (name, scale) in try work.store.quantizerScales().sorted(by: { $0.key < $1.key }) {
+      guard let before = scales[name], before > 0, scale > CollapseCheck.scaleGrowth * before else { continue }
+      throw collapsed("the quantiser scale \(name) grew from \(before) to \(scale) since the last checkpoint")
     }
-    return try JSONDecoder().decode(TrainingRecord.self, from: Data(text.utf8))
+    let validation = try work.validate()
+    if let fault = collapse?.fault(step: state.step, loss: loss, validation: validation, best: state.best) {
+      throw collapsed(fault)
+    }
+    return validation
+  }
+}
+
+// MARK: - Collapse
+
+extension CheckpointedTraining {
+  /// Each restart goes on at half the rate of the one before.
+  func rateFactor(restarts: Int) -> Double {
+    (0..<restarts).reduce(1) { factor, _ in factor * context.configuration.optimizer.restartRate }
+  }
+
+  /// Takes the training back to the last epoch's checkpoint.
+  ///
+  /// - Throws: `TrainingError` where there were too many restarts, or a lower rate cannot help.
+  private func rollBack(
+    _ work: Work, _ failure: TrainingCollapse, from reached: TrainingState
+  ) throws -> TrainingState {
+    let restarts = reached.restarts + 1
+    let allowed = context.configuration.optimizer.restarts
+    guard let contents = try read(checkpoint) else {
+      throw TrainingError("\(checkpoint.url.path(percentEncoded: false)) is gone while it was needed")
+    }
+    // Its gradient is computed from the checkpoint's own weights.
+    guard failure.step != reached.step || reached.step != contents.state.step else {
+      throw TrainingError(
+        "\(network), \(phase) phase, \(failure), in the first step after its checkpoint, "
+          + "\(checkpoint.url.path(percentEncoded: false)): no lower rate changes that. What came before has gone astray: begin "
+          + "another run with lower learning rates")
+    }
+    guard restarts <= allowed else {
+      throw TrainingError(
+        "\(network), \(phase) phase, \(failure), after \(allowed) restarts at lower rates; the checkpoint of step "
+          + "\(contents.state.step) is kept in \(checkpoint.url.path(percentEncoded: false)). Begin another run with a lower "
+          + "\(rateKey) than \(work.loop.schedule.peak), or with more optimizer.restarts")
+    }
+    let record = RestartRecord(
+      network: network, phase: phase, step: failure.step, reason: failure.reason, resumedFrom: contents.state.step,
+      rateFactor: rateFactor(restarts: restarts))
+    // First of all: whatever happens now, the lower rate holds.
+    try context.trainingLog.append(record)
+    context.display.warn(
+      "\(network), \(phase) phase, \(failure): back to step \(record.resumedFrom), and on at \(record.rateFactor) of "
+        + "\(rateKey)")
+    try contents.load(into: work.store, velocities: work.optimizer)
+    var state = contents.state
+    state.restarts = restarts
+    return state
   }
 }

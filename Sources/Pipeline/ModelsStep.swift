@@ -39,7 +39,7 @@ struct ModelsStep {
     let trainings = chosen.indices.map { index in
       CheckpointedTraining(
         context: context, network: "model-\(index + 1)", phase: "integer", steps: settings.steps,
-        epoch: max(1, settings.steps / 3), batch: settings.batch)
+        epoch: max(1, settings.steps / 3), batch: settings.batch, rateKey: "fine-tuning.learning-rate", space: space)
     }
     let progress = context.display.begin(
       "Train the chosen subnets on their own", unit: "steps", total: chosen.count * settings.steps,
@@ -58,11 +58,7 @@ struct ModelsStep {
         let evaluator = try context.evaluator(images: 1_000)
         if settings.steps > 0, try !training.isFinished(store) {
           let optimizer = try context.sgd(store)
-          let loop = TrainingLoop(
-            pool: nil,
-            schedule: CosineSchedule(
-              peak: settings.learningRate, warmUpSteps: settings.steps / 20, totalSteps: settings.steps),
-            maximumNorm: 5)
+          let loop = context.loop(nil, learningRate: settings.learningRate, steps: settings.steps)
           let classifier = ClassifierTraining(graph: graph, labelSmoothing: 0, precision: .quantized)
           try training.run(store: store, optimizer: optimizer, loop: loop, progress: progress) { _, _, batch in
             try classifier.contribution(store: store, parameters: optimizer.parameters, batch: batch)

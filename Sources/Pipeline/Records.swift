@@ -26,6 +26,19 @@ public struct TrainingRecord: Codable, Hashable, Sendable {
   public var validation: [String: Double]
 }
 
+/// A training that collapsed, and was taken back to its last checkpoint.
+public struct RestartRecord: Codable, Hashable, Sendable {
+  public var network: String
+  public var phase: String
+  /// The step at which it showed, counted from 0.
+  public var step: Int
+  public var reason: String
+  /// Steps done at the checkpoint that it went on from.
+  public var resumedFrom: Int
+  /// Of the configured learning rate, from there on.
+  public var rateFactor: Double
+}
+
 /// One distilled stage and block type.
 public struct BlockRecord: Codable, Hashable, Sendable {
   public var stage: String

@@ -48,6 +48,42 @@ public struct RunConfiguration: Hashable, Sendable {
     public var exponent: Double
   }
 
+  /// How teacher, supernet and chosen subnets are trained: stochastic gradient descent, half a cosine.
+  public struct Optimizer: Hashable, Sendable {
+    public var momentum = 0.9
+    public var nesterov = true
+    /// Of weights; biases, batch norms and quantisers have none.
+    public var weightDecay = 3e-5
+    /// Joint norm that gradients are scaled down to.
+    public var gradientNorm = 5.0
+    /// Share of the steps in which the rate rises from 0.
+    public var warmUp = 0.05
+    /// Quantisers learn at this share of the rate: their step sizes are far smaller than weights.
+    public var quantizerRate = 0.1
+    /// How often a training that collapsed is taken back to its last checkpoint.
+    public var restarts = 3
+    /// What each restart multiplies the rate with.
+    public var restartRate = 0.5
+
+    init() {}
+
+    /// - Throws: `YAMLError` with the line of what is wrong.
+    init(_ value: YAMLValue) throws(YAMLError) {
+      let optimizer = try value.mapping(keys: [
+        "momentum", "nesterov", "weight-decay", "gradient-norm", "warm-up", "quantizer-rate", "restarts",
+        "restart-rate",
+      ])
+      momentum = try optimizer.required("momentum").double(in: 0...0.9999)
+      nesterov = try optimizer.required("nesterov").bool()
+      weightDecay = try optimizer.required("weight-decay").double(in: 0...1)
+      gradientNorm = try optimizer.required("gradient-norm").double(in: 1e-6...1e9)
+      warmUp = try optimizer.required("warm-up").double(in: 0...1)
+      quantizerRate = try optimizer.required("quantizer-rate").double(in: 0...1e3)
+      restarts = try optimizer.required("restarts").int(in: 0...100)
+      restartRate = try optimizer.required("restart-rate").double(in: 1e-3...0.999)
+    }
+  }
+
   public struct Supernet: Hashable, Sendable {
     public var floatSteps: Int
     public var integerSteps: Int
@@ -91,6 +127,7 @@ public struct RunConfiguration: Hashable, Sendable {
   public var teacher: Teacher
   public var distillation: Distillation
   public var evolution: Evolution
+  public var optimizer: Optimizer
   public var supernet: Supernet
   public var search: Search
   public var fineTuning: FineTuning
@@ -108,7 +145,7 @@ public struct RunConfiguration: Hashable, Sendable {
     self.text = text
     let root = try YAMLValue.parse(text, file: file).mapping(keys: [
       "seed", "jobs", "data", "hyperspace", "device", "profile", "constraints", "teacher", "distillation",
-      "evolution", "supernet", "search", "fine-tuning",
+      "evolution", "optimizer", "supernet", "search", "fine-tuning",
     ])
     seed = UInt64(try root.required("seed").int(in: 0...Int.max))
     jobs = try root.required("jobs").int(in: 1...256)
@@ -158,6 +195,10 @@ public struct RunConfiguration: Hashable, Sendable {
       spaces: try evolution.required("spaces").int(in: 1...100_000_000),
       fraction: try evolution.required("fraction").double(in: 1e-6...1),
       exponent: try evolution.required("exponent").double(in: 0...10))
+
+    // Runs of earlier versions have no such section; they had these values.
+    let optimizer = root.optional("optimizer")
+    self.optimizer = try optimizer.map { value throws(YAMLError) in try Optimizer(value) } ?? Optimizer()
 
     let supernet = try root.required("supernet").mapping(keys: [
       "float-steps", "integer-steps", "epoch", "batch", "learning-rate", "integer-learning-rate", "random-subnets",

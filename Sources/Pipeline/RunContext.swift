@@ -27,14 +27,26 @@ struct RunContext {
       data, images: images, recalibrationImages: configuration.search.recalibrationImages)
   }
 
-  /// Stochastic gradient descent over all parameters of a store. Quantisers learn at a tenth of the rate: their step sizes
-  /// are far smaller than weights.
+  /// Stochastic gradient descent over all parameters of a store.
   func sgd(_ store: ParameterStore) throws -> SGD {
     let names = store.layout.names
+    let settings = configuration.optimizer
     return try SGD(
       store.tensors(names),
-      settings: store.settings(names, weightDecay: 3e-5, quantizerLearningRateFactor: 0.1))
+      settings: store.settings(
+        names, weightDecay: settings.weightDecay, quantizerLearningRateFactor: settings.quantizerRate),
+      momentum: settings.momentum, nesterov: settings.nesterov)
   }
+
+  /// Steps of stochastic gradient descent, warmed up and clipped as the configuration says.
+  func loop(_ pool: WorkerPool?, learningRate: Double, steps: Int) -> TrainingLoop {
+    TrainingLoop(
+      pool: pool,
+      schedule: CosineSchedule(peak: learningRate, warmUpSteps: warmUpSteps(steps), totalSteps: steps),
+      maximumNorm: configuration.optimizer.gradientNorm)
+  }
+
+  func warmUpSteps(_ steps: Int) -> Int { Int(Double(steps) * configuration.optimizer.warmUp) }
 
   /// Appends an epoch's record unless it is there.
   func recordTraining(_ record: TrainingRecord) throws { try trainingLog.append(record) }
@@ -42,6 +54,11 @@ struct RunContext {
 
 /// The records of all trainings; several run side by side.
 final class TrainingLog: Sendable {
+  private struct Phase: Hashable {
+    var network: String
+    var phase: String
+  }
+
   private struct Epoch: Hashable {
     var network: String
     var phase: String
@@ -50,6 +67,8 @@ final class TrainingLog: Sendable {
 
   private let log: RecordLog<TrainingRecord>
   private let known: Mutex<Set<Epoch>>
+  private let restartLog: RecordLog<RestartRecord>
+  private let restartCounts: Mutex<[Phase: Int]>
 
   init(_ folder: RunFolder) throws {
     var epochs = Set<Epoch>()
@@ -57,6 +76,21 @@ final class TrainingLog: Sendable {
       epochs.insert(Epoch(network: record.network, phase: record.phase, step: record.step))
     }
     known = Mutex(epochs)
+    var counts: [Phase: Int] = [:]
+    restartLog = try folder.records("restarts") { (record: RestartRecord) in
+      counts[Phase(network: record.network, phase: record.phase), default: 0] += 1
+    }
+    restartCounts = Mutex(counts)
+  }
+
+  /// How often a training was taken back to a checkpoint.
+  func restarts(_ network: String, _ phase: String) -> Int {
+    restartCounts.withLock { $0[Phase(network: network, phase: phase)] ?? 0 }
+  }
+
+  func append(_ record: RestartRecord) throws {
+    try restartLog.append(record)
+    restartCounts.withLock { $0[Phase(network: record.network, phase: record.phase), default: 0] += 1 }
   }
 
   func append(_ record: TrainingRecord) throws {

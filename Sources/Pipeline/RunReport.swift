@@ -14,6 +14,7 @@ struct RunReport {
   let models: [ModelRecord]
   let subnets: [SubnetRecord]
   let training: [TrainingRecord]
+  let restarts: [RestartRecord]
   let blocks: [BlockRecord]
   let spaces: [EvolutionRecord]
   let design: DesignRecord?
@@ -43,6 +44,7 @@ struct RunReport {
     self.models = models.sorted { $0.measuredMilliseconds < $1.measuredMilliseconds }
     subnets = try all("subnets")
     training = try all("training")
+    restarts = try all("restarts")
     blocks = try all("blocks")
     spaces = try all("spaces")
     for record in spaces { try record.score.check(in: hyperspace, file: paths.recordFile("spaces")) }
@@ -268,7 +270,31 @@ struct RunReport {
             series: series,
             rules: floatSteps > 0 ? [.init(.vertical, at: Double(floatSteps), label: "INT8 from here")] : []),
           caption: "From the line on, every quantiser is in place.")
-      ])
+      ] + restartBlocks)
+  }
+
+  /// What was trained again because it had collapsed; nothing where nothing had.
+  private var restartBlocks: [ReportPage.Block] {
+    guard !restarts.isEmpty else { return [] }
+    let count = restarts.count == 1 ? "One training" : "Trainings"
+    return [
+      .note(
+        "\(count) collapsed \(restarts.count == 1 ? "once" : "\(restarts.count) times"), went back to the last checkpoint, "
+          + "and on at a lower rate. The curves show what was kept."),
+      .table(
+        Table(
+          caption: "Restarts, in their order; the rate is a share of the configured one.",
+          columns: [
+            Column("Training"), Column("What was seen"), .number("At step"), .number("Back to step"), .number("Rate"),
+          ],
+          rows: restarts.map { restart in
+            [
+              Table.Cell("\(restart.network), \(restart.phase)"), Table.Cell(restart.reason),
+              Table.Cell(NumberText.count(restart.step)), Table.Cell(NumberText.count(restart.resumedFrom)),
+              Table.Cell(NumberText.significant(restart.rateFactor)),
+            ]
+          })),
+    ]
   }
 
   private var runSection: ReportPage.Section {

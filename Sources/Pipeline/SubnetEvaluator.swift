@@ -22,17 +22,21 @@ struct SubnetEvaluator {
   init(_ data: RunData, images: Int, recalibrationImages: Int) throws {
     let sample = try data.trainingSample(recalibrationImages, stream: "recalibration")
     recalibration = try sample[...].chunks(of: 256).map { try data.plainBatch($0).images }
-    // By seed and class as all samples; the first images of a smaller number are those of a larger.
-    let validation = data.training.stratifiedSample(
-      of: data.split.validation, count: min(images, data.split.validation.count), seed: data.seed,
-      stream: "validation-images")
-    batches = try validation[...].chunks(of: 256).map { chunk in
+    batches = try Self.validation(data, images: images)[...].chunks(of: 256).map { chunk in
       let shape = [chunk.count, data.training.channels, data.training.height, data.training.width]
       return PixelBatch(
         pixels: try Tensor.bytes(data.training.pixels(of: chunk), shape: shape),
         labels: chunk.map { Int(data.training.labels[$0]) })
     }
     pixels = data.pixelQuantizer
+  }
+
+  /// The validation images that are judged by, as indices of training images. By seed and class as all samples; the first
+  /// images of a smaller number are those of a larger.
+  static func validation(_ data: RunData, images: Int) -> [Int] {
+    data.training.stratifiedSample(
+      of: data.split.validation, count: min(images, data.split.validation.count), seed: data.seed,
+      stream: "validation-images")
   }
 
   func statistics(

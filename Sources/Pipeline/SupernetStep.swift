@@ -1,3 +1,4 @@
+import Datasets
 import NetworkGraphs
 import RunFolders
 import SearchSpaces
@@ -18,7 +19,7 @@ struct SupernetStep {
         randomSubnets: settings.randomSubnets, smallestInEveryStep: settings.smallestInEveryStep,
         labelSmoothing: settings.labelSmoothing, divergence: settings.divergence, labelShare: settings.labelShare),
       seed: context.seed(for: "supernet"))
-    let integer = training("integer", steps: settings.integerSteps)
+    var integer = training("integer", steps: settings.integerSteps)
     if try integer.isFinished(store) { return store }
 
     let float = training("float", steps: settings.floatSteps)
@@ -29,14 +30,22 @@ struct SupernetStep {
       context.display.note("Set the quantisers of the supernet")
       try calibrate(store)
     }
+    integer.earlier = try float.bestAccuracies
     try train(integer, supernet, store, rate: settings.integerLearningRate, precision: .quantized)
     return store
   }
 
+  private static let validationImages = 512
+
   private func training(_ phase: String, steps: Int) -> CheckpointedTraining {
     let settings = context.configuration.supernet
+    let judges = SubnetEvaluator.validation(context.data, images: Self.validationImages)
     return CheckpointedTraining(
-      context: context, network: "supernet", phase: phase, steps: steps, epoch: settings.epoch, batch: settings.batch)
+      context: context, network: "supernet", phase: phase, steps: steps, epoch: settings.epoch, batch: settings.batch,
+      rateKey: "supernet.\(phase == "float" ? "" : "integer-")learning-rate", space: space,
+      collapse: CollapseCheck(
+        labels: judges.map { Int(context.data.training.labels[$0]) }, classes: context.hyperspace.classes,
+        names: ["smallest", "largest"], warmUpSteps: context.warmUpSteps(steps)))
   }
 
   private func train(
@@ -48,10 +57,7 @@ struct SupernetStep {
       alreadyDone: training.stepsDone)
     defer { progress.finish() }
     let optimizer = try context.sgd(store)
-    let loop = TrainingLoop(
-      pool: context.pool,
-      schedule: CosineSchedule(peak: rate, warmUpSteps: training.steps / 20, totalSteps: training.steps),
-      maximumNorm: 5)
+    let loop = context.loop(context.pool, learningRate: rate, steps: training.steps)
     let offset = precision == .quantized ? context.configuration.supernet.floatSteps : 0
     try training.run(store: store, optimizer: optimizer, loop: loop, progress: progress) { step, _, batch in
       try supernet.contribution(
@@ -71,7 +77,7 @@ struct SupernetStep {
       ("random 1", hyperspace.randomSubnet(of: space, using: &generator)),
       ("random 2", hyperspace.randomSubnet(of: space, using: &generator)),
     ]
-    let evaluator = try context.evaluator(images: 512)
+    let evaluator = try context.evaluator(images: Self.validationImages)
     var accuracies = [Double](repeating: 0, count: subnets.count)
     try accuracies.withUnsafeMutableBufferPointer { slots in
       nonisolated(unsafe) let slots = slots

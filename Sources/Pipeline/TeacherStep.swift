@@ -52,17 +52,13 @@ struct TeacherStep {
     guard settings.steps > 0 else { return store }
     let training = CheckpointedTraining(
       context: context, network: "teacher", phase: "float", steps: settings.steps,
-      epoch: max(1, settings.steps / 6), batch: settings.batch)
+      epoch: max(1, settings.steps / 6), batch: settings.batch, rateKey: "teacher.learning-rate")
     if try training.isFinished(store) { return store }
     let progress = try context.display.begin(
       "Train the teacher", unit: "steps", total: settings.steps, alreadyDone: training.stepsDone)
     defer { progress.finish() }
     let optimizer = try context.sgd(store)
-    let loop = TrainingLoop(
-      pool: context.pool,
-      schedule: CosineSchedule(
-        peak: settings.learningRate, warmUpSteps: settings.steps / 20, totalSteps: settings.steps),
-      maximumNorm: 5)
+    let loop = context.loop(context.pool, learningRate: settings.learningRate, steps: settings.steps)
     let classifier = ClassifierTraining(graph: graph, labelSmoothing: 0.1, precision: .float)
     try training.run(store: store, optimizer: optimizer, loop: loop, progress: progress) { _, _, batch in
       try classifier.contribution(store: store, parameters: optimizer.parameters, batch: batch)

@@ -57,11 +57,26 @@ public struct TrainingError: Error, Hashable, Sendable, CustomStringConvertible 
   public var description: String { message }
 }
 
+/// Why what was trained cannot be gone on with: it has to go back to an earlier state, and on at a lower rate.
+public struct TrainingCollapse: Error, Hashable, Sendable, CustomStringConvertible {
+  /// The step at which it showed, counted from 0.
+  public var step: Int
+  /// What was seen, with numbers.
+  public var reason: String
+
+  public init(step: Int, reason: String) {
+    self.step = step
+    self.reason = reason
+  }
+
+  public var description: String { "step \(step): \(reason)" }
+}
+
 /// Runs optimiser steps whose gradients several workers compute side by side, each on its own part of the batch.
 public struct TrainingLoop {
   /// The workers that share each batch; `nil` to compute on the calling thread.
   public let pool: WorkerPool?
-  public let schedule: CosineSchedule
+  public var schedule: CosineSchedule
   /// Joint norm to which gradients are scaled down, or `nil`.
   public let maximumNorm: Double?
 
@@ -86,7 +101,8 @@ public struct TrainingLoop {
   /// One step: every worker's gradients, averaged over the workers in their order, then the optimiser.
   ///
   /// - Returns: The mean loss.
-  /// - Throws: `TrainingError` where a loss or gradient is not finite; the parameters are then as before the step.
+  /// - Throws: `TrainingCollapse` where a loss or gradient is not finite. The parameters are as before the step if it is a
+  ///   gradient.
   public func step(
     _ step: Int, optimizer: SGD, contribution: (_ worker: Int) throws -> Contribution
   ) throws -> Double {
@@ -110,9 +126,8 @@ public struct TrainingLoop {
     let report = try optimizer.step(
       gradients: total.sums, learningRate: schedule(step), maximumNorm: maximumNorm)
     guard report.isApplied, loss.isFinite else {
-      throw TrainingError(
-        "step \(step): the loss is \(loss) and the gradients' norm \(report.gradientNorm); "
-          + "a lower learning rate than \(schedule.peak) is likely to help")
+      throw TrainingCollapse(
+        step: step, reason: "the loss is \(loss) and the gradients' norm \(report.gradientNorm)")
     }
     return loss
   }

@@ -135,3 +135,24 @@ private func close(_ a: [Float], _ b: [Double]) -> Bool {
     #expect(try !(a * a).detached().requiresGradient)
   }
 }
+
+@Suite struct TrainingLoopTests {
+  @Test("A step whose loss or gradient is no number is a collapse that says so, and a gradient's changes nothing")
+  func collapse() throws {
+    let parameter = try Tensor.floats([1], shape: [1])
+    let optimizer = try SGD([parameter], settings: [ParameterSettings()])
+    let loop = TrainingLoop(
+      pool: nil, schedule: CosineSchedule(peak: 0.5, warmUpSteps: 0, totalSteps: 10), maximumNorm: nil)
+    func step(_ gradient: Float, loss: Double) throws {
+      _ = try loop.step(3, optimizer: optimizer) { _ in
+        var sum = GradientSum(count: 1)
+        try sum.add([Tensor.floats([gradient], shape: [1])])
+        return .init(gradients: sum, loss: loss)
+      }
+    }
+    let failure = #expect(throws: TrainingCollapse.self) { try step(.nan, loss: 1) }
+    #expect(failure?.step == 3 && failure?.reason.contains("nan") == true)
+    #expect(try parameter.floats() == [1])
+    #expect(throws: TrainingCollapse.self) { try step(1, loss: .infinity) }
+  }
+}
