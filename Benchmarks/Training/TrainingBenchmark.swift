@@ -68,8 +68,8 @@ struct Speed: Encodable {
 
     let store = try ParameterStore(ParameterLayout([graph]), seed: 1)
     var generator = SeededGenerator(seed: 1)
-    let pixels = (0..<batch * 1024).map { _ in Float(generator.normal()) }
-    let images = try Tensor.floats(pixels, shape: [batch, 1, 32, 32]).channelsLast()
+    let pixels = (0..<batch * 1024).map { _ in Float(generator.next(below: 256) - 128) / 64 }
+    let images = try Tensor.floats(pixels, shape: [batch, 1, 32, 32], step: 1 / 64).channelsLast()
     let labels = try Tensor.integers((0..<batch).map { _ in generator.next(below: 10) }, shape: [batch])
     try store.calibrateQuantizers(graphs: [graph], batches: [images])
     let names = store.layout.names

@@ -10,7 +10,7 @@
 // which is a dy + p x + q with one a, p and q a channel. Sums run over blocks of rows in float and are added up in double
 // in order, so they do not depend on the number of threads. Values are counted from those of the first row, so that a
 // mean that is large against the deviation costs no digits.
-#include "Boundary.hpp"
+#include "Rows.hpp"
 
 #include <ATen/Functions.h>
 #include <torch/csrc/autograd/custom_function.h>
@@ -21,17 +21,17 @@
 
 using at::Tensor;
 using ctorch::boundary;
+using ctorch::channels_innermost;
 using ctorch::describe;
 using ctorch::give;
 using ctorch::require;
+using ctorch::sum_rows;
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
 namespace {
 
-constexpr int64_t block_rows = 64;
-
-CT_VECTORISED void add_moments(const float *x, const float *origin, int64_t rows, int64_t channels, float *sums,
+CT_VECTORISED void moments_of_rows(const float *x, const float *origin, int64_t rows, int64_t channels, float *sums,
                                float *squares) {
   for (int64_t row = 0; row < rows; ++row) {
     const float *values = x + row * channels;
@@ -63,7 +63,7 @@ CT_VECTORISED void scale_and_shift(const float *x, float *y, int64_t rows, int64
   }
 }
 
-CT_VECTORISED void combine(const float *x, const float *dy, float *dx, int64_t rows, int64_t channels, const float *a,
+CT_VECTORISED void combine_rows(const float *x, const float *dy, float *dx, int64_t rows, int64_t channels, const float *a,
                            const float *p, const float *q) {
   for (int64_t row = 0; row < rows; ++row) {
     const float *values = x + row * channels, *gradients = dy + row * channels;
@@ -71,25 +71,6 @@ CT_VECTORISED void combine(const float *x, const float *dy, float *dx, int64_t r
     for (int64_t c = 0; c < channels; ++c) to[c] = a[c] * gradients[c] + p[c] * values[c] + q[c];
   }
 }
-
-// Runs `add(first row, rows, sums, others)` over blocks of rows and adds the two rows of sums up in double.
-template <typename Add>
-void sum_blocks(int64_t rows, int64_t channels, std::vector<double> &first, std::vector<double> &second, Add add) {
-  first.assign(channels, 0);
-  second.assign(channels, 0);
-  std::vector<float> sums(channels), others(channels);
-  for (int64_t start = 0; start < rows; start += block_rows) {
-    std::fill(sums.begin(), sums.end(), 0.0f);
-    std::fill(others.begin(), others.end(), 0.0f);
-    add(start, std::min(block_rows, rows - start), sums.data(), others.data());
-    for (int64_t c = 0; c < channels; ++c) {
-      first[c] += sums[c];
-      second[c] += others[c];
-    }
-  }
-}
-
-Tensor channels_innermost(const Tensor &tensor) { return tensor.contiguous(at::MemoryFormat::ChannelsLast); }
 
 class BatchNorm : public torch::autograd::Function<BatchNorm> {
  public:
@@ -99,9 +80,8 @@ class BatchNorm : public torch::autograd::Function<BatchNorm> {
     const Tensor g = gamma.contiguous(), b = beta.contiguous();
     const int64_t channels = x.size(1), rows = x.numel() / channels;
     const float *from = x.const_data_ptr<float>();
-    std::vector<double> sums, squares;
-    sum_blocks(rows, channels, sums, squares, [&](int64_t start, int64_t count, float *s, float *q) {
-      add_moments(from + start * channels, from, count, channels, s, q);
+    const auto [sums, squares] = sum_rows<2>(rows, channels, [&](int64_t start, int64_t count, auto block) {
+      moments_of_rows(from + start * channels, from, count, channels, block[0], block[1]);
     });
     Tensor mean = at::empty_like(g), variance = at::empty_like(g), inverse = at::empty_like(g);
     std::vector<float> factor(channels), shift(channels);
@@ -132,9 +112,8 @@ class BatchNorm : public torch::autograd::Function<BatchNorm> {
     const int64_t channels = x.size(1), rows = x.numel() / channels;
     const float *values = x.const_data_ptr<float>(), *upstream = dy.const_data_ptr<float>();
     const float *m = mean.const_data_ptr<float>(), *inv = inverse.const_data_ptr<float>();
-    std::vector<double> sums, products;
-    sum_blocks(rows, channels, sums, products, [&](int64_t start, int64_t count, float *s, float *p) {
-      add_products(values + start * channels, upstream + start * channels, m, count, channels, s, p);
+    const auto [sums, products] = sum_rows<2>(rows, channels, [&](int64_t start, int64_t count, auto block) {
+      add_products(values + start * channels, upstream + start * channels, m, count, channels, block[0], block[1]);
     });
     Tensor dgamma = at::empty_like(gamma), dbeta = at::empty_like(gamma);
     std::vector<float> a(channels), p(channels), q(channels);
@@ -148,7 +127,7 @@ class BatchNorm : public torch::autograd::Function<BatchNorm> {
       q[c] = static_cast<float>(-scale * sums[c] / rows - slope * m[c]);
     }
     Tensor dx = at::empty_like(x);
-    combine(values, upstream, dx.data_ptr<float>(), rows, channels, a.data(), p.data(), q.data());
+    combine_rows(values, upstream, dx.data_ptr<float>(), rows, channels, a.data(), p.data(), q.data());
     return {dx, dgamma, dbeta, Tensor()};
   }
 };
@@ -164,6 +143,16 @@ void require_maps(const Tensor &x, const Tensor &gamma, const Tensor &beta) {
 }
 
 }  // namespace
+
+void ctorch::add_moments(const float *x, const float *origin, int64_t rows, int64_t channels, float *sums,
+                         float *squares) {
+  moments_of_rows(x, origin, rows, channels, sums, squares);
+}
+
+void ctorch::combine(const float *x, const float *dy, float *dx, int64_t rows, int64_t channels, const float *a,
+                     const float *p, const float *q) {
+  combine_rows(x, dy, dx, rows, channels, a, p, q);
+}
 
 int32_t ct_batch_norm(const CTTensor *x, const CTTensor *gamma, const CTTensor *beta, double epsilon, CTTensor **out,
                       CTTensor **mean, CTTensor **variance) {

@@ -17,7 +17,7 @@
 //
 // A learned scale stands for max(|s|, ct_smallest_scale), capped by max_scale where one is given. A gradient that would
 // take the scale further above its cap, or the zero point further outside [0, 255], is dropped, so neither drifts away.
-#include "Boundary.hpp"
+#include "QuantizerMath.hpp"
 
 #include <ATen/Functions.h>
 #include <ATen/Parallel.h>
@@ -29,11 +29,20 @@
 
 using at::Tensor;
 using ctorch::boundary;
+using ctorch::check_activation;
+using ctorch::clamped;
 using ctorch::dense;
 using ctorch::describe;
+using ctorch::effective;
+using ctorch::element;
 using ctorch::give;
+using ctorch::largest_activation;
+using ctorch::largest_weight;
+using ctorch::learned;
+using ctorch::LearnedQuantizer;
 using ctorch::ordered_like;
 using ctorch::require;
+using ctorch::zero_point;
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
@@ -41,8 +50,6 @@ extern "C" const float ct_smallest_scale = 1e-8f;
 
 namespace {
 
-constexpr float largest_weight = 127;
-constexpr float largest_activation = 255;
 // Sums are taken over blocks of this many elements and then added up in order: exact enough in float inside a block,
 // and the same for every number of threads.
 constexpr int64_t block = 8192;
@@ -52,35 +59,31 @@ struct Sums {
   double beta = 0;
 };
 
-float clamped(float v, float lo, float hi) {
-  // Written so that a NaN stays a NaN: a diverged run must not look healthy behind a quantiser.
-  v = v < lo ? lo : v;
-  return v > hi ? hi : v;
-}
-
-CT_VECTORISED void quantise(const float *x, float *y, int64_t count, float s, float lo, float hi) {
+// y = unit times the integer: the scale for real values, 1 for the integers themselves.
+CT_VECTORISED void quantise(const float *x, float *y, int64_t count, float s, float lo, float hi, float unit) {
   for (int64_t i = 0; i < count; ++i) {
     float v = x[i] / s;
     v = v < lo ? lo : v;
     v = v > hi ? hi : v;
-    y[i] = s * std::nearbyint(v);
+    y[i] = unit * std::nearbyint(v);
   }
 }
 
-// `below` and `above` are what d y / d s is outside the range.
-CT_VECTORISED void differentiate(const float *x, const float *g, float *dx, int64_t count, float s, float lo, float hi,
-                                 float below, float above, float *scale_sum, float *outside_sum) {
+// `below` and `above` are what d y / d s is outside the range; upstream gradients are `factor` times `g`.
+CT_VECTORISED void differentiate(const float *x, const float *g, float factor, float *dx, int64_t count, float s,
+                                 float lo, float hi, float below, float above, float *scale_sum, float *outside_sum) {
 #pragma clang fp reassociate(on)
   float scale = 0, outside = 0;
   for (int64_t i = 0; i < count; ++i) {
     const float v = x[i] / s;
     const float r = std::nearbyint(v);
     const bool under = r<lo, over = r> hi;
-    const float inside = under || over ? 0.0f : g[i];
+    const float upstream = factor * g[i];
+    const float inside = under || over ? 0.0f : upstream;
     const float slope = under ? below : over ? above : r - v;
     dx[i] = inside;
-    scale += g[i] * slope;
-    outside += g[i] - inside;
+    scale += upstream * slope;
+    outside += upstream - inside;
   }
   *scale_sum = scale;
   *outside_sum = outside;
@@ -100,30 +103,14 @@ CT_VECTORISED float squared_error(const float *x, const float *weight, int64_t c
   return sum;
 }
 
-float effective(float scale, float max_scale) {
-  const float s = std::max(std::abs(scale), ct_smallest_scale);
-  // std::max would turn a NaN scale into the smallest one.
-  if (std::isnan(scale)) return scale;
-  return max_scale > 0 ? std::min(s, max_scale) : s;
-}
-
-// Gradient with respect to the learned scale from that with respect to the effective one.
-double learned(double gradient, float scale, float max_scale) {
-  if (max_scale > 0 && std::abs(scale) >= max_scale && gradient < 0) return 0;
-  return scale < 0 ? -gradient : gradient;
-}
-
-float zero_point(float s, float beta) { return clamped(std::nearbyint(-beta / s), 0, largest_activation); }
-
-float element(const Tensor &tensor) { return *tensor.const_data_ptr<float>(); }
-
 void require_float(const Tensor &tensor, const char *name) {
   require(tensor.scalar_type() == at::kFloat, std::string(name) + " must be float32");
 }
 
 class WeightQuantizer : public torch::autograd::Function<WeightQuantizer> {
  public:
-  static Tensor forward(AutogradContext *context, const Tensor &w, const Tensor &scale) {
+  // With a positive `input_scale` the result is the integers, for a convolution of maps in steps of that scale.
+  static Tensor forward(AutogradContext *context, const Tensor &w, const Tensor &scale, double input_scale) {
     const Tensor x = dense(w), scales = scale.contiguous();
     Tensor y = at::empty_like(x);
     const int64_t channels = x.size(0), count = x.numel() / std::max<int64_t>(channels, 1);
@@ -131,9 +118,12 @@ class WeightQuantizer : public torch::autograd::Function<WeightQuantizer> {
     float *to = y.data_ptr<float>();
     // Channels are outermost in both memory orders, so each is one run of memory.
     for (int64_t c = 0; c < channels; ++c) {
-      quantise(from + c * count, to + c * count, count, effective(s[c], 0), -largest_weight, largest_weight);
+      const float effective_scale = effective(s[c], 0);
+      quantise(from + c * count, to + c * count, count, effective_scale, -largest_weight, largest_weight,
+               input_scale > 0 ? 1 : effective_scale);
     }
     context->save_for_backward({x, scales});
+    context->saved_data["inputScale"] = input_scale;
     return y;
   }
 
@@ -145,83 +135,63 @@ class WeightQuantizer : public torch::autograd::Function<WeightQuantizer> {
     const int64_t channels = x.size(0), count = x.numel() / std::max<int64_t>(channels, 1);
     const double factor = 1 / std::sqrt(static_cast<double>(count) * largest_weight);
     const float *s = scales.const_data_ptr<float>();
+    const float input_scale = static_cast<float>(context->saved_data["inputScale"].toDouble());
     for (int64_t c = 0; c < channels; ++c) {
       double sum = 0;
+      const float effective_scale = effective(s[c], 0);
+      // The gradient of the integers holds the weight's scale and lacks the input's (Steps.cpp).
+      const float real = input_scale > 0 ? input_scale / effective_scale : 1;
       for (int64_t start = c * count; start < (c + 1) * count; start += block) {
         float partial, outside;
-        differentiate(x.const_data_ptr<float>() + start, g.const_data_ptr<float>() + start,
-                      dx.data_ptr<float>() + start, std::min(block, (c + 1) * count - start), effective(s[c], 0),
+        differentiate(x.const_data_ptr<float>() + start, g.const_data_ptr<float>() + start, real,
+                      dx.data_ptr<float>() + start, std::min(block, (c + 1) * count - start), effective_scale,
                       -largest_weight, largest_weight, -largest_weight, largest_weight, &partial, &outside);
         sum += partial;
       }
       ds.data_ptr<float>()[c] = static_cast<float>(learned(sum * factor, s[c], 0));
     }
-    return {dx, ds};
+    return {dx, ds, Tensor()};
   }
 };
 
 class ActivationQuantizer : public torch::autograd::Function<ActivationQuantizer> {
  public:
   static Tensor forward(AutogradContext *context, const Tensor &input, const Tensor &scale,
-                        const std::optional<Tensor> &beta, double max_scale) {
+                        const std::optional<Tensor> &beta, double max_scale, bool in_steps) {
     const Tensor x = dense(input);
     Tensor y = at::empty_like(x);
-    const float s = effective(element(scale), static_cast<float>(max_scale));
-    const float z = beta ? zero_point(s, element(*beta)) : 0;
+    const LearnedQuantizer quantizer(scale, beta, max_scale);
     const float *from = x.const_data_ptr<float>();
     float *to = y.data_ptr<float>();
     at::parallel_for(0, x.numel(), 4 * block, [&](int64_t start, int64_t end) {
-      quantise(from + start, to + start, end - start, s, -z, largest_activation - z);
+      quantise(from + start, to + start, end - start, quantizer.s(), quantizer.lo(), quantizer.hi(),
+               in_steps ? 1 : quantizer.s());
     });
-    // Copies of the two numbers: the graph must not notice that a later step changes them.
     context->save_for_backward({x});
-    context->saved_data["scale"] = static_cast<double>(element(scale));
-    context->saved_data["beta"] = beta ? static_cast<double>(element(*beta)) : 0.0;
-    context->saved_data["affine"] = beta.has_value();
-    context->saved_data["maxScale"] = max_scale;
-    context->saved_data["scaleShape"] = scale.sizes().vec();
-    if (beta) context->saved_data["betaShape"] = beta->sizes().vec();
+    quantizer.save(context);
     return y;
   }
 
   static variable_list backward(AutogradContext *context, variable_list gradients) {
-    auto &saved = context->saved_data;
     const Tensor x = context->get_saved_variables()[0];
+    const LearnedQuantizer quantizer(context);
     const Tensor g = ordered_like(gradients[0], x);
     Tensor dx = at::empty_like(x);
-    const float scale = static_cast<float>(saved["scale"].toDouble());
-    const float beta = static_cast<float>(saved["beta"].toDouble());
-    const float max_scale = static_cast<float>(saved["maxScale"].toDouble());
-    const bool affine = saved["affine"].toBool();
-    const float s = effective(scale, max_scale), z = affine ? zero_point(s, beta) : 0;
-
     const int64_t count = x.numel(), blocks = (count + block - 1) / block;
     std::vector<Sums> partial(blocks);
     at::parallel_for(0, blocks, 4, [&](int64_t first, int64_t last) {
       for (int64_t b = first; b < last; ++b) {
         float scale_sum, outside_sum;
-        differentiate(x.const_data_ptr<float>() + b * block, g.const_data_ptr<float>() + b * block,
-                      dx.data_ptr<float>() + b * block, std::min(block, count - b * block), s, -z,
-                      largest_activation - z, 0, largest_activation, &scale_sum, &outside_sum);
+        differentiate(x.const_data_ptr<float>() + b * block, g.const_data_ptr<float>() + b * block, 1,
+                      dx.data_ptr<float>() + b * block, std::min(block, count - b * block), quantizer.s(),
+                      quantizer.lo(), quantizer.hi(), 0, largest_activation, &scale_sum, &outside_sum);
         partial[b] = {scale_sum, outside_sum};
       }
     });
     Sums sums;
     for (const Sums &p : partial) sums = {sums.scale + p.scale, sums.beta + p.beta};
-
-    const int64_t images = x.dim() > 1 ? std::max<int64_t>(x.size(0), 1) : 1;
-    const double factor = 1 / std::sqrt(static_cast<double>(std::max<int64_t>(count / images, 1)) * largest_activation);
-    const auto options = at::TensorOptions(at::kFloat);
-    const Tensor ds =
-        at::full(saved["scaleShape"].toIntVector(), learned(sums.scale * factor, scale, max_scale), options);
-    Tensor dbeta;
-    if (affine) {
-      double gradient = sums.beta * factor;
-      const float exact = -beta / s;
-      if ((exact < 0 && gradient < 0) || (exact > largest_activation && gradient > 0)) gradient = 0;
-      dbeta = at::full(saved["betaShape"].toIntVector(), gradient, options);
-    }
-    return {dx, ds, dbeta, Tensor()};
+    const auto [dscale, dbeta] = quantizer.gradients(sums.scale, sums.beta, x);
+    return {dx, dscale, dbeta, Tensor(), Tensor()};
   }
 };
 
@@ -231,15 +201,6 @@ void check_weight(const Tensor &w, const Tensor &scale) {
   require(w.dim() >= 1 && scale.dim() == 1 && scale.size(0) == w.size(0),
           "a weight of shape " + describe(w) + " needs one scale per output channel, not scales of shape " +
               describe(scale));
-}
-
-void check_activation(const Tensor &scale, const CTTensor *beta) {
-  require_float(scale, "a quantiser's scale");
-  require(scale.numel() == 1, "an activation quantiser has one scale, not " + describe(scale));
-  if (beta != nullptr) {
-    require_float(beta->value, "a quantiser's beta");
-    require(beta->value.numel() == 1, "an activation quantiser has one beta, not " + describe(beta->value));
-  }
 }
 
 // The values of a tensor, gathered into the means of narrow bins: searching a range on these costs the same for every
@@ -278,22 +239,47 @@ Range evaluated(const Histogram &x, float low, float high) {
 
 }  // namespace
 
+void ctorch::check_activation(const Tensor &scale, const CTTensor *beta) {
+  require_float(scale, "a quantiser's scale");
+  require(scale.numel() == 1, "an activation quantiser has one scale, not " + describe(scale));
+  if (beta != nullptr) {
+    require_float(beta->value, "a quantiser's beta");
+    require(beta->value.numel() == 1, "an activation quantiser has one beta, not " + describe(beta->value));
+  }
+}
+
 int32_t ct_lsq_weight(const CTTensor *w, const CTTensor *scale, CTTensor **out) {
   return boundary([&] {
     check_weight(w->value, scale->value);
-    give(out, WeightQuantizer::apply(w->value, scale->value));
+    give(out, WeightQuantizer::apply(w->value, scale->value, 0.0));
   });
+}
+
+int32_t ct_lsq_weight_steps(const CTTensor *w, const CTTensor *scale, float input_scale, CTTensor **out) {
+  return boundary([&] {
+    check_weight(w->value, scale->value);
+    require(input_scale > 0, "the scale of a convolution's input is positive");
+    give(out, WeightQuantizer::apply(w->value, scale->value, static_cast<double>(input_scale)));
+  });
+}
+
+static void quantise_activation(const CTTensor *x, const CTTensor *scale, const CTTensor *beta, float max_scale,
+                                bool in_steps, CTTensor **out) {
+  require_float(x->value, "an activation");
+  check_activation(scale->value, beta);
+  require(beta == nullptr || max_scale <= 0, "a largest scale is for quantisers without a beta");
+  const std::optional<Tensor> offset = beta ? std::optional<Tensor>(beta->value) : std::nullopt;
+  give(out, ActivationQuantizer::apply(x->value, scale->value, offset, static_cast<double>(max_scale), in_steps));
 }
 
 int32_t ct_lsq_activation(const CTTensor *x, const CTTensor *scale, const CTTensor *beta, float max_scale,
                           CTTensor **out) {
-  return boundary([&] {
-    require_float(x->value, "an activation");
-    check_activation(scale->value, beta);
-    require(beta == nullptr || max_scale <= 0, "a largest scale is for quantisers without a beta");
-    const std::optional<Tensor> offset = beta ? std::optional<Tensor>(beta->value) : std::nullopt;
-    give(out, ActivationQuantizer::apply(x->value, scale->value, offset, static_cast<double>(max_scale)));
-  });
+  return boundary([&] { quantise_activation(x, scale, beta, max_scale, false, out); });
+}
+
+int32_t ct_lsq_activation_steps(const CTTensor *x, const CTTensor *scale, const CTTensor *beta, float max_scale,
+                                CTTensor **out) {
+  return boundary([&] { quantise_activation(x, scale, beta, max_scale, true, out); });
 }
 
 int32_t ct_lsq_init_activation(const CTTensor *tensor, int32_t positive_only, float max_scale, float *scale,

@@ -126,8 +126,10 @@ struct DistillationStep {
         let batch = try data.plainBatch(chunk)
         _ = try store.forward(
           batch.images, through: teacher.graph, precision: .float, normalization: .given(statistics)
-        ) { node in
-          if let boundary = teacher.boundaries.firstIndex(of: node.index) { parts[boundary].append(node.beforeRange) }
+        ) { (node) throws(TorchError) in
+          if let boundary = teacher.boundaries.firstIndex(of: node.index) {
+            parts[boundary].append(try node.beforeRange)
+          }
         }
       }
       return try parts.map { try Tensor.concatenated($0).channelsLast() }

@@ -102,7 +102,7 @@ struct RunData {
   private func tensors(_ pixels: [Float], _ indices: [Int]) throws -> TrainingBatch {
     let shape = [indices.count, training.channels, training.height, training.width]
     return TrainingBatch(
-      images: try Tensor.floats(pixels, shape: shape).channelsLast(),
+      images: try Tensor.floats(pixels, shape: shape, step: normalization.scale).channelsLast(),
       labels: try Tensor.integers(indices.map { Int(training.labels[$0]) }, shape: [indices.count]))
   }
 }

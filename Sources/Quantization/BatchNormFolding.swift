@@ -25,11 +25,69 @@ public struct BatchNormParameters: Hashable, Sendable {
   }
 }
 
+/// What weight scale, bias and batch norm of one output channel become behind a convolution of integers: the one folding,
+/// which the exporter writes down and the trainer computes with in every step.
+public struct FoldedChannel: Hashable, Sendable {
+  /// What the weights' integers are multiplied by: -1 where gamma is negative, so that scales stay positive; 0 where the
+  /// channel is its bias and nothing else.
+  public var sign: Int8
+  /// Positive; NaN where a number that it comes from is not finite.
+  public var weightScale: Float
+  /// In units of input scale x weight scale.
+  public var bias: Int32
+
+  /// - Parameters:
+  ///   - weightScale: The trainer's; positive.
+  ///   - bias: Of the convolution.
+  ///   - batchNorm: Gamma, beta, mean and variance of the channel, or `nil`.
+  ///   - inputScale: Of the quantiser of the convolution's input.
+  public init(
+    weightScale: Float, bias: Float, batchNorm: (gamma: Float, beta: Float, mean: Float, variance: Float)?,
+    inputScale: Float
+  ) {
+    var factor: Float = 1
+    var shift = bias
+    if let batchNorm {
+      factor = batchNorm.gamma / (batchNorm.variance + BatchNormParameters.epsilon).squareRoot()
+      shift = (bias - batchNorm.mean) * factor + batchNorm.beta
+    }
+    guard factor.isFinite, shift.isFinite, weightScale.isFinite, inputScale.isFinite else {
+      (sign, self.weightScale, self.bias) = (0, .nan, 0)
+      return
+    }
+    sign = factor < 0 ? -1 : 1
+    var scale = weightScale * factor.magnitude
+    if !(scale > Float.leastNormalMagnitude) || !scale.isFinite {
+      sign = 0
+      scale = weightScale
+    }
+    // int32 holds 2^31 steps. A channel whose bias needs more is its bias and nothing else: its weights are below any
+    // step of the output. It gets a scale in which the bias fits.
+    let limit: Float = 0x1p30
+    if shift.magnitude > limit * inputScale * scale {
+      sign = 0
+      scale = shift.magnitude / (limit * inputScale)
+    }
+    self.weightScale = scale
+    // The product of two tiny scales is 0 in single precision.
+    let steps =
+      inputScale * scale > 0 ? Double(shift / (inputScale * scale)) : Double(shift) / (Double(inputScale) * Double(scale))
+    self.bias = steps.isNaN ? 0 : Int32(max(-0x1p31, min(0x1p31 - 1, steps.rounded(.toNearestOrEven))))
+  }
+}
+
+extension BatchNormParameters {
+  /// The four numbers of a channel.
+  public subscript(channel: Int) -> (gamma: Float, beta: Float, mean: Float, variance: Float) {
+    (gamma[channel], beta[channel], mean[channel], variance[channel])
+  }
+}
+
 extension IntegerConvolution {
   /// Folds bias and batch norm into trained integers.
   ///
-  /// The weights keep their integers; only their scale is multiplied by `gamma / sigma`. A negative gamma flips the sign
-  /// of the integers, which [-127, 127] allows, so that scales stay positive. A channel whose gamma is 0 has integers 0.
+  /// The weights keep their integers, up to a sign (``FoldedChannel``); only their scale is multiplied by
+  /// `gamma / sigma`. [-127, 127] allows the sign. A channel whose gamma is 0 has integers 0.
   ///
   /// - Precondition: the bias is finite, and the batch norm `isFoldable`.
   /// - Parameters:
@@ -42,39 +100,15 @@ extension IntegerConvolution {
     folding integers: [Int8], scales: [Float], bias: [Float]?, batchNorm: BatchNormParameters?, inputScale: Float
   ) {
     var weights = integers
-    var weightScales = scales
-    var biases = [Int32](repeating: 0, count: scales.count)
     let filter = integers.count / max(1, scales.count)
-    for channel in scales.indices {
-      var factor: Float = 1
-      var shift = bias?[channel] ?? 0
-      if let batchNorm {
-        factor = batchNorm.gamma[channel] / (batchNorm.variance[channel] + BatchNormParameters.epsilon).squareRoot()
-        shift = (shift - batchNorm.mean[channel]) * factor + batchNorm.beta[channel]
-      }
-      let range = channel * filter..<(channel + 1) * filter
-      if factor < 0 { for index in range { weights[index] = -weights[index] } }
-      var scale = scales[channel] * factor.magnitude
-      if !(scale > Float.leastNormalMagnitude) || !scale.isFinite {
-        for index in range { weights[index] = 0 }
-        scale = scales[channel]
-      }
-      // int32 holds 2^31 steps. A scale so small that the bias needs more belongs to a channel that is its bias and
-      // nothing else: give it the steps that the bias needs, and lose weights below any output step.
-      let limit: Float = 0x1p30
-      if shift.magnitude > limit * inputScale * scale {
-        let wider = shift.magnitude / (limit * inputScale)
-        for index in range {
-          weights[index] = Int8((Float(weights[index]) * scale / wider).rounded(.toNearestOrEven))
-        }
-        scale = wider
-      }
-      weightScales[channel] = scale
-      // In double precision, where the product of two tiny scales is not 0.
-      let steps = Double(shift) / (Double(inputScale) * Double(scale))
-      biases[channel] = Int32(max(-0x1p31, min(0x1p31 - 1, steps.rounded(.toNearestOrEven))))
+    let channels = scales.indices.map { channel in
+      FoldedChannel(
+        weightScale: scales[channel], bias: bias?[channel] ?? 0, batchNorm: batchNorm?[channel], inputScale: inputScale)
     }
-    self.init(weights: weights, weightScales: weightScales, biases: biases)
+    for (channel, folded) in channels.enumerated() where folded.sign != 1 {
+      for index in channel * filter..<(channel + 1) * filter { weights[index] *= folded.sign }
+    }
+    self.init(weights: weights, weightScales: channels.map(\.weightScale), biases: channels.map(\.bias))
   }
 }
 

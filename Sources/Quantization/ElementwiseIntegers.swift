@@ -14,8 +14,7 @@ extension IntegerNetwork {
     guard case .activation(let activation) = graph.nodes[node].operation else {
       preconditionFailure("\(graph.nodes[node].name) is no activation")
     }
-    let input = quantizers[graph.nodes[node].inputs[0]]
-    return (0...255).map { quantizers[node].quantize(activation(input.dequantize(UInt8($0)))) }
+    return activation.table(from: quantizers[graph.nodes[node].inputs[0]], to: quantizers[node])
   }
 
   /// The byte that an addition or a multiplication makes of each of the 65,536 pairs; that of `(a, b)` is at
@@ -40,24 +39,17 @@ extension IntegerNetwork {
     return quantizers[node].quantize(input.scale * (Float(sum) / Float(area) - Float(input.zeroPoint)))
   }
 
-  /// `a + b` in units of the output, zero points gathered in one constant.
   func addition(at node: Int) -> (UInt8, UInt8) -> UInt8 {
-    let (a, b) = (quantizers[graph.nodes[node].inputs[0]], quantizers[graph.nodes[node].inputs[1]])
-    let output = quantizers[node]
-    let (first, second) = (a.scale / output.scale, b.scale / output.scale)
-    let zeroPoints = (second * Float(b.zeroPoint)).addingProduct(first, Float(a.zeroPoint))
-    let constant = Float(output.zeroPoint) - zeroPoints
-    return { x, y in
-      let sum = constant.addingProduct(second, Float(y)).addingProduct(first, Float(x))
-      return UInt8(max(0, min(255, sum.rounded(.toNearestOrEven))))
-    }
+    let inputs = graph.nodes[node].inputs
+    let addition = IntegerAddition(quantizers[inputs[0]], quantizers[inputs[1]], to: quantizers[node])
+    return { addition($0, $1) }
   }
 
   /// `a * b` in units of the output; the zero point is added before rounding.
   func multiplication(at node: Int) -> (UInt8, UInt8) -> UInt8 {
     let (a, b) = (quantizers[graph.nodes[node].inputs[0]], quantizers[graph.nodes[node].inputs[1]])
     let output = quantizers[node]
-    let ratio = a.scale * b.scale / output.scale
+    let ratio = a.productRatio(b, to: output)
     return { x, y in
       let integers = (Int(x) - Int(a.zeroPoint)) * (Int(y) - Int(b.zeroPoint))
       let product = Float(integers) * ratio + Float(output.zeroPoint)
@@ -66,7 +58,51 @@ extension IntegerNetwork {
   }
 }
 
+/// `a + b` in units of the output, zero points gathered in one constant.
+public struct IntegerAddition: Hashable, Sendable {
+  /// Steps of the output in a step of `a`, and of `b`.
+  public let first: Float, second: Float
+  /// The output's zero point less those of the addends.
+  public let constant: Float
+
+  public init(_ a: AffineQuantizer, _ b: AffineQuantizer, to output: AffineQuantizer) {
+    (first, second) = (a.scale / output.scale, b.scale / output.scale)
+    let zeroPoints = (second * Float(b.zeroPoint)).addingProduct(first, Float(a.zeroPoint))
+    constant = Float(output.zeroPoint) - zeroPoints
+  }
+
+  public func callAsFunction(_ x: UInt8, _ y: UInt8) -> UInt8 {
+    let sum = constant.addingProduct(second, Float(y)).addingProduct(first, Float(x))
+    return UInt8(max(0, min(255, sum.rounded(.toNearestOrEven))))
+  }
+}
+
+extension AffineQuantizer {
+  /// Steps of the output in one step of this times one of `other`.
+  public func productRatio(_ other: AffineQuantizer, to output: AffineQuantizer) -> Float {
+    scale * other.scale / output.scale
+  }
+}
+
 extension Activation {
+  /// The byte that the activation makes of each of the 256 bytes.
+  public func table(from input: AffineQuantizer, to output: AffineQuantizer) -> [UInt8] {
+    (0...255).map { output.quantize(self(input.dequantize(UInt8($0)))) }
+  }
+
+  /// The function's derivative; where it has a corner, that of one side.
+  public func derivative(at x: Float) -> Float {
+    switch self {
+    case .relu: return x > 0 ? 1 : 0
+    case .relu6: return x > 0 && x < 6 ? 1 : 0
+    case .hardSwish: return x < -3 ? 0 : x > 3 ? 1 : x / 3 + 0.5
+    case .hardSigmoid: return x > -3 && x < 3 ? 1 / 6 : 0
+    case .swish:
+      let gate = 1 / (1 + exp(-x))
+      return gate * (1 + x * (1 - gate))
+    }
+  }
+
   /// The function's value.
   public func callAsFunction(_ x: Float) -> Float {
     switch self {

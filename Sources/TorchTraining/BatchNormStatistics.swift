@@ -22,8 +22,16 @@ public struct BatchNormStatistics: Hashable, Sendable {
 
   public init(moments: [String: Moments]) { self.moments = moments }
 
-  func tensors(of node: Node) throws(TorchError) -> (mean: Tensor, variance: Tensor) {
+  func moments(of node: Node) throws(TorchError) -> Moments {
     guard let moments = moments[node.name] else { throw TorchError("its batch norm has no statistics") }
+    guard moments.mean.count == node.shape.channels, moments.variance.count == node.shape.channels else {
+      throw TorchError("its batch norm has \(node.shape.channels) channels, its statistics \(moments.mean.count)")
+    }
+    return moments
+  }
+
+  func tensors(of node: Node) throws(TorchError) -> (mean: Tensor, variance: Tensor) {
+    let moments = try moments(of: node)
     return (
       try Tensor.floats(moments.mean, shape: [moments.mean.count]),
       try Tensor.floats(moments.variance, shape: [moments.variance.count])
@@ -39,31 +47,31 @@ extension ParameterStore {
   public func batchNormStatistics(
     of graph: NetworkGraph, precision: Precision, batches: some Sequence<Tensor>
   ) throws(TorchError) -> BatchNormStatistics {
-    var sums: [String: (mean: [Double], square: [Double])] = [:]
-    var count = 0.0
+    var measured: [String: [BatchNormStatistics.Moments]] = [:]
+    var hasBatch = false
     for batch in batches {
-      count += 1
-      var measured: [(name: String, normalized: BatchNormalized)] = []
       var pass = ForwardPass(store: self, precision: precision, normalization: .ofBatch)
-      pass.receiveStatistics = { node, normalized throws(TorchError) in measured.append((node.name, normalized)) }
+      pass.receiveStatistics = { node, moments throws(TorchError) in measured[node.name, default: []].append(moments) }
       _ = try withoutGradients { () throws(TorchError) in try pass.run(graph, on: batch) { _ in } }
-      for (name, normalized) in measured {
-        let means = try normalized.mean.floats().map(Double.init)
-        let squares = zip(try normalized.variance.floats().map(Double.init), means).map { $0 + $1 * $1 }
-        let sum = sums[name]
-        sums[name] = (
-          mean: sum.map { zip($0.mean, means).map(+) } ?? means,
-          square: sum.map { zip($0.square, squares).map(+) } ?? squares
-        )
-      }
+      hasBatch = true
     }
-    guard count > 0 else { throw TorchError("batch norm statistics need at least one batch of images") }
-    return BatchNormStatistics(
-      moments: sums.mapValues { sum in
-        let means = sum.mean.map { $0 / count }
-        return BatchNormStatistics.Moments(
-          mean: means.map(Float.init),
-          variance: zip(sum.square, means).map { Float(max(0, $0 / count - $1 * $1)) })
-      })
+    guard hasBatch else { throw TorchError("batch norm statistics need at least one batch of images") }
+    return BatchNormStatistics(moments: measured.mapValues(BatchNormStatistics.Moments.init(pooling:)))
+  }
+}
+
+extension BatchNormStatistics.Moments {
+  /// Mean and variance of several batches of one size together: those of one batch are its own.
+  init(pooling batches: [BatchNormStatistics.Moments]) {
+    let channels = batches[0].mean.indices
+    let count = Double(batches.count)
+    let means = channels.map { channel in batches.reduce(0.0) { $0 + Double($1.mean[channel]) } / count }
+    let variances = channels.map { channel in
+      batches.reduce(0.0) { sum, batch in
+        let distance = Double(batch.mean[channel]) - means[channel]
+        return sum + Double(batch.variance[channel]) + distance * distance
+      } / count
+    }
+    self.init(mean: means.map(Float.init), variance: variances.map(Float.init))
   }
 }

@@ -26,12 +26,14 @@ extension ParameterStore {
       for graph in graphs {
         for batch in batches {
           var pass = ForwardPass(store: self, precision: .quantized, normalization: normalization)
+          pass.quantizesRealNumbers = true
           pass.weightScales = { node, weight throws(TorchError) in
             let scales = try weight.leastErrorWeightScales()
             found.add(weightScales: try scales.floats(), of: node.parameterName(.weightScale))
             return scales
           }
           pass.outputQuantizer = { node, values throws(TorchError) in
+            guard let values else { throw TorchError("a calibration needs real numbers") }
             let range = try values.leastErrorRange(
               positiveOnly: node.range != .unbounded, maximumScale: node.maximumScale)
             found.add(range, of: node)

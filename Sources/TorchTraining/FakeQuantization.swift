@@ -1,4 +1,5 @@
 internal import CTorch
+internal import Quantization
 
 /// What a quantiser of activations learns: a scale and, if it is affine, a real offset.
 ///
@@ -26,6 +27,12 @@ public struct ActivationQuantizer {
     var zeroPoint: Int32 = 0
     try check(ct_activation_parameters(scale.handle, beta?.handle, maximumScale ?? 0, &effective, &zeroPoint))
     return (effective, UInt8(zeroPoint))
+  }
+
+  /// The same as integer networks have it.
+  func affine() throws(TorchError) -> AffineQuantizer {
+    let (scale, zeroPoint) = try parameters()
+    return AffineQuantizer(scale: scale, zeroPoint: zeroPoint)
   }
 }
 

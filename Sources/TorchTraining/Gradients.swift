@@ -10,7 +10,7 @@ extension Tensor {
     var results = [OpaquePointer?](repeating: nil, count: handles.count)
     try check(ct_gradients(handle, handles, Int32(handles.count), &results))
     withExtendedLifetime(parameters) {}
-    return results.map { $0.map(Tensor.init(owning:)) }
+    return results.map { $0.map { Tensor(owning: $0) } }
   }
 }
 

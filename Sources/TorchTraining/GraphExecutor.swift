@@ -6,7 +6,8 @@ internal import SearchSpaces
 public enum Precision: String, Hashable, Sendable, Codable {
   /// No quantiser at all; ReLU and ReLU6 are functions.
   case float
-  /// Weights and outputs go through the quantisers that the graph has, in real numbers on the integers' grid.
+  /// Weights and outputs go through the quantisers that the graph has. Between quantisers the numbers are whole: those of
+  /// the integer network, byte for byte.
   case quantized
 }
 
@@ -22,10 +23,39 @@ public enum Normalization {
 public struct NodeOutput {
   /// Index in the graph.
   public let index: Int
-  /// Before ReLU or ReLU6 and before the quantiser: the features that distillation compares.
-  public let beforeRange: Tensor
-  /// What the next nodes read.
-  public let value: Tensor
+  private let raw: Tensor?
+  private let result: NodeValue
+
+  init(index: Int, raw: Tensor?, result: NodeValue) {
+    (self.index, self.raw, self.result) = (index, raw, result)
+  }
+
+  /// What the next nodes read, in real numbers.
+  public var value: Tensor { get throws(TorchError) { try result.real() } }
+
+  /// Before ReLU or ReLU6: the features that distillation compares. A node that was computed in integers has nothing
+  /// before its value.
+  public var beforeRange: Tensor {
+    get throws(TorchError) {
+      if let raw { return raw }
+      return try value
+    }
+  }
+}
+
+/// A map between two nodes.
+enum NodeValue {
+  case real(Tensor)
+  case steps(SteppedMap)
+
+  func real() throws(TorchError) -> Tensor {
+    switch self {
+    case .real(let tensor): tensor
+    case .steps(let map): try map.real()
+    }
+  }
+
+  var steps: SteppedMap? { if case .steps(let map) = self { map } else { nil } }
 }
 
 extension ParameterStore {
@@ -33,11 +63,12 @@ extension ParameterStore {
   ///
   /// - Parameters:
   ///   - input: `[N, C, H, W]`: the normalised image, or the map that a stage reads. It is not quantised here: pixels
-  ///     are on the grid of their quantiser already.
+  ///     are whole multiples of their step already (``Tensor/step``; where that is not known, the first convolution is
+  ///     computed in real numbers).
   ///   - graph: The subnet. Its parameters are slices of this store's.
   ///   - visit: Called with every node's output in order; for features of stages (`graph.stageOutputs`).
   /// - Returns: The last node's output, `[N, C, H, W]`; logits are `[N, K, 1, 1]` (``Tensor/flattened()``).
-  /// - Throws: `TorchError` that names the node. A quantiser that was never calibrated gives NaN, not an error.
+  /// - Throws: `TorchError` that names the node, such as one whose quantisers were never calibrated.
   public func forward(
     _ input: Tensor, through graph: NetworkGraph, precision: Precision, normalization: Normalization = .ofBatch,
     visit: (NodeOutput) throws(TorchError) -> Void = { _ in }
@@ -52,12 +83,14 @@ struct ForwardPass {
   let store: ParameterStore
   let precision: Precision
   let normalization: Normalization
-  /// Gives a node's output quantiser; sees the tensor that it is for.
-  var outputQuantizer: (Node, Tensor) throws(TorchError) -> ActivationQuantizer
+  /// Gives a node's output quantiser; sees the real tensor that it is for, where there is one.
+  var outputQuantizer: (Node, Tensor?) throws(TorchError) -> ActivationQuantizer
   /// Gives the scales of a node's weights; sees the slice that they are for.
   var weightScales: (Node, Tensor) throws(TorchError) -> Tensor
   /// Receives each batch norm's mean and biased variance of this batch.
-  var receiveStatistics: (Node, BatchNormalized) throws(TorchError) -> Void = { _, _ in }
+  var receiveStatistics: ((Node, BatchNormStatistics.Moments) throws(TorchError) -> Void)?
+  /// Whether every output is there in real numbers before it is quantised, as a calibration needs it.
+  var quantizesRealNumbers = false
 
   init(store: ParameterStore, precision: Precision, normalization: Normalization) {
     self.store = store
@@ -72,17 +105,17 @@ struct ForwardPass {
   mutating func run(
     _ graph: NetworkGraph, on input: Tensor, visit: (NodeOutput) throws(TorchError) -> Void
   ) throws(TorchError) -> Tensor {
-    var values: [Tensor?] = []
+    var values: [NodeValue?] = []
     var remainingReaders = [Int](repeating: 0, count: graph.nodes.count)
     for node in graph.nodes { for index in node.inputs { remainingReaders[index] += 1 } }
     for (index, node) in graph.nodes.enumerated() {
       let inputs = node.inputs.compactMap { values[$0] }
-      let output: NodeOutput
-      do throws(TorchError) { output = try compute(node, index: index, inputs: inputs, image: input) } catch {
+      let (raw, value): (Tensor?, NodeValue)
+      do throws(TorchError) { (raw, value) = try compute(node, inputs: inputs, image: input) } catch {
         throw TorchError("\(node.name): \(error.message)")
       }
-      try visit(output)
-      values.append(output.value)
+      try visit(NodeOutput(index: index, raw: raw, result: value))
+      values.append(value)
       // Let go of what nobody reads any more: without gradients that is most of the memory.
       for read in node.inputs {
         remainingReaders[read] -= 1
@@ -90,38 +123,25 @@ struct ForwardPass {
       }
     }
     guard let last = values.last, let output = last else { throw TorchError("the graph has no nodes") }
-    return output
+    return try output.real()
   }
 
   private func compute(
-    _ node: Node, index: Int, inputs: [Tensor], image: Tensor
-  ) throws(TorchError) -> NodeOutput {
-    let raw: Tensor
-    switch node.operation {
-    case .input:
-      let shape = image.shape
-      guard shape.count == 4, Array(shape.dropFirst()) == [node.shape.channels, node.shape.height, node.shape.width]
-      else {
-        throw TorchError("the input has shape \(shape); images of \(node.shape) (channels x height x width) are right")
-      }
-      let image = try image.channelsLast()
-      return NodeOutput(index: index, beforeRange: image, value: image)
-    case .convolution(let convolution): raw = try convolve(node, convolution, inputs[0])
-    case .activation(let activation):
-      switch activation {
-      case .relu: raw = try inputs[0].relu()
-      case .relu6: raw = try inputs[0].clamped(0, 6)
-      case .hardSwish: raw = try inputs[0].hardSwish()
-      case .swish: raw = try inputs[0].swish()
-      case .hardSigmoid: raw = try inputs[0].hardSigmoid()
-      }
-    case .add: raw = try inputs[0] + inputs[1]
-    case .multiply: raw = try inputs[0] * inputs[1]
-    case .globalAveragePool: raw = try inputs[0].globalAveragePooled()
+    _ node: Node, inputs: [NodeValue], image: Tensor
+  ) throws(TorchError) -> (raw: Tensor?, value: NodeValue) {
+    if case .input = node.operation { return (nil, try self.image(image, node)) }
+    let isQuantized = precision == .quantized && node.quantizesOutput
+    if isQuantized, !quantizesRealNumbers, let map = try integers(node, inputs.compactMap(\.steps)) {
+      return (nil, .steps(map))
     }
-    if precision == .quantized && node.quantizesOutput {
+    var reals: [Tensor] = []
+    for input in inputs { reals.append(try input.real()) }
+    let raw = try realNumbers(node, reals)
+    if isQuantized {
       let quantizer = try outputQuantizer(node, raw)
-      return NodeOutput(index: index, beforeRange: raw, value: try raw.fakeQuantized(quantizer))
+      return (
+        raw, quantizesRealNumbers ? .real(try raw.fakeQuantized(quantizer)) : .steps(try .quantizing(raw, quantizer))
+      )
     }
     let value =
       switch node.range {
@@ -129,33 +149,130 @@ struct ForwardPass {
       case .relu: try raw.relu()
       case .relu6: try raw.clamped(0, 6)
       }
-    return NodeOutput(index: index, beforeRange: raw, value: value)
+    return (raw, .real(value))
+  }
+
+  private func image(_ image: Tensor, _ node: Node) throws(TorchError) -> NodeValue {
+    let shape = image.shape
+    guard shape.count == 4, Array(shape.dropFirst()) == [node.shape.channels, node.shape.height, node.shape.width]
+    else {
+      throw TorchError("the input has shape \(shape); images of \(node.shape) (channels x height x width) are right")
+    }
+    let image = try image.channelsLast()
+    if precision == .quantized, node.quantizesOutput, !quantizesRealNumbers, let pixels = try SteppedMap.pixels(image) {
+      return .steps(pixels)
+    }
+    return .real(image)
+  }
+
+  // MARK: In integers
+
+  /// A node's quantised output from whole numbers, or `nil` where an input is not in whole numbers.
+  private func integers(_ node: Node, _ inputs: [SteppedMap]) throws(TorchError) -> SteppedMap? {
+    guard inputs.count == node.inputs.count else { return nil }
+    switch node.operation {
+    case .input: return nil
+    case .convolution(let convolution):
+      // None of ours has both a bias and a batch norm.
+      guard node.quantizesWeights, !(convolution.hasBias && convolution.hasBatchNorm) else { return nil }
+      return try convolve(node, convolution, inputs[0])
+    case .activation(let activation): return try inputs[0].activated(activation, try outputQuantizer(node, nil))
+    case .add: return try inputs[0].adding(inputs[1], try outputQuantizer(node, nil))
+    case .multiply: return try inputs[0].multiplied(by: inputs[1], try outputQuantizer(node, nil))
+    case .globalAveragePool: return try inputs[0].globalAveragePooled(try outputQuantizer(node, nil))
+    }
+  }
+
+  private func convolve(
+    _ node: Node, _ convolution: Convolution, _ input: SteppedMap
+  ) throws(TorchError) -> SteppedMap {
+    let weight = try slice(node, convolution)
+    let scales = try weightScales(node, weight)
+    let sums = try input.sums(
+      weight: weight, scales: scales, stride: convolution.stride, padding: convolution.padding,
+      groups: convolution.groups)
+    let effectiveScales = try scales.effectiveScales()
+    var epilogue = ConvolutionEpilogue(shift: try bias(node, convolution), isOfBatch: false)
+    if convolution.hasBatchNorm {
+      (epilogue.gamma, epilogue.shift) = try batchNorm(node, convolution)
+      switch normalization {
+      case .ofBatch:
+        let moments = try input.moments(ofSums: sums, weightScales: effectiveScales)
+        try receiveStatistics?(node, moments)
+        (epilogue.moments, epilogue.isOfBatch) = (moments, true)
+      case .given(let statistics): epilogue.moments = try statistics.moments(of: node)
+      }
+    }
+    return try input.requantized(
+      sums, weightScales: effectiveScales, epilogue, try outputQuantizer(node, nil))
+  }
+
+  // MARK: In real numbers
+
+  private func realNumbers(_ node: Node, _ inputs: [Tensor]) throws(TorchError) -> Tensor {
+    switch node.operation {
+    case .input: inputs[0]
+    case .convolution(let convolution): try convolve(node, convolution, inputs[0])
+    case .activation(let activation):
+      switch activation {
+      case .relu: try inputs[0].relu()
+      case .relu6: try inputs[0].clamped(0, 6)
+      case .hardSwish: try inputs[0].hardSwish()
+      case .swish: try inputs[0].swish()
+      case .hardSigmoid: try inputs[0].hardSigmoid()
+      }
+    case .add: try inputs[0] + inputs[1]
+    case .multiply: try inputs[0] * inputs[1]
+    case .globalAveragePool: try inputs[0].globalAveragePooled()
+    }
   }
 
   private func convolve(_ node: Node, _ convolution: Convolution, _ input: Tensor) throws(TorchError) -> Tensor {
-    let channels = convolution.outputChannels
-    let shape = convolution.weightShape
-    var weight = try store.tensor(node.parameterName(.weight))
-      .weightSlice(outputChannels: shape[0], inputChannels: shape[1], kernel: shape[2])
+    var weight = try slice(node, convolution)
     if precision == .quantized && node.quantizesWeights {
       weight = try weight.fakeQuantizedWeight(scales: try weightScales(node, weight))
     }
-    let bias = convolution.hasBias ? try store.tensor(node.parameterName(.bias)).prefix(channels) : nil
     let output = try input.convolved(
-      with: weight, bias: bias, stride: convolution.stride, padding: convolution.padding, groups: convolution.groups)
+      with: weight, bias: try bias(node, convolution), stride: convolution.stride, padding: convolution.padding,
+      groups: convolution.groups)
     guard convolution.hasBatchNorm else { return output }
-    let gamma = try store.tensor(node.parameterName(.batchNormScale)).prefix(channels)
-    let beta = try store.tensor(node.parameterName(.batchNormShift)).prefix(channels)
+    let (gamma, beta) = try batchNorm(node, convolution)
     let epsilon = Double(BatchNormParameters.epsilon)
     switch normalization {
     case .ofBatch:
       let normalized = try output.batchNormalized(gamma: gamma, beta: beta, epsilon: epsilon)
-      try receiveStatistics(node, normalized)
+      if let receiveStatistics {
+        try receiveStatistics(
+          node,
+          BatchNormStatistics.Moments(mean: try normalized.mean.floats(), variance: try normalized.variance.floats()))
+      }
       return normalized.output
     case .given(let statistics):
       let (mean, variance) = try statistics.tensors(of: node)
       return try output.batchNormalized(gamma: gamma, beta: beta, mean: mean, variance: variance, epsilon: epsilon)
     }
+  }
+
+  // MARK: Parameters
+
+  private func slice(_ node: Node, _ convolution: Convolution) throws(TorchError) -> Tensor {
+    let shape = convolution.weightShape
+    return try store.tensor(node.parameterName(.weight))
+      .weightSlice(outputChannels: shape[0], inputChannels: shape[1], kernel: shape[2])
+  }
+
+  private func bias(_ node: Node, _ convolution: Convolution) throws(TorchError) -> Tensor? {
+    guard convolution.hasBias else { return nil }
+    return try store.tensor(node.parameterName(.bias)).prefix(convolution.outputChannels)
+  }
+
+  private func batchNorm(
+    _ node: Node, _ convolution: Convolution
+  ) throws(TorchError) -> (gamma: Tensor, beta: Tensor) {
+    (
+      try store.tensor(node.parameterName(.batchNormScale)).prefix(convolution.outputChannels),
+      try store.tensor(node.parameterName(.batchNormShift)).prefix(convolution.outputChannels)
+    )
   }
 }
 

@@ -16,8 +16,14 @@ internal import CTorch
 /// threads, which is safe as long as none of them writes to one.
 public final class Tensor {
   let handle: OpaquePointer
+  /// What all elements are whole multiples of, where that is known: the step of normalised pixels. A convolution of them
+  /// can then be computed in integers. It stays with the tensor where elements are only moved.
+  public let step: Float?
 
-  init(owning handle: OpaquePointer) { self.handle = handle }
+  init(owning handle: OpaquePointer, step: Float? = nil) {
+    self.handle = handle
+    self.step = step
+  }
 
   deinit { ct_free(handle) }
 }
@@ -27,10 +33,11 @@ public final class Tensor {
 extension Tensor {
   /// A tensor with the given elements in row-major order.
   ///
-  /// Throws if the number of values is not the product of `shape`.
-  public static func floats(_ values: [Float], shape: [Int]) throws(TorchError) -> Tensor {
+  /// `step` is what all of them are whole multiples of, if there is such a number. Throws if the number of values is not
+  /// the product of `shape`.
+  public static func floats(_ values: [Float], shape: [Int], step: Float? = nil) throws(TorchError) -> Tensor {
     try requireCount(values.count, shape)
-    return try tensor { ct_from_floats(values, shape.map(Int64.init), Int32(shape.count), $0) }
+    return try tensor(step: step) { ct_from_floats(values, shape.map(Int64.init), Int32(shape.count), $0) }
   }
 
   /// 64-bit integers, such as labels `[N]`.
@@ -126,10 +133,10 @@ extension Tensor {
 
 extension Tensor {
   /// A deep copy without history.
-  public func copy() throws(TorchError) -> Tensor { try tensor { ct_clone(handle, $0) } }
+  public func copy() throws(TorchError) -> Tensor { try tensor(step: step) { ct_clone(handle, $0) } }
 
   /// The same elements without history: no gradient flows back through the result.
-  public func detached() throws(TorchError) -> Tensor { try tensor { ct_detach(handle, $0) } }
+  public func detached() throws(TorchError) -> Tensor { try tensor(step: step) { ct_detach(handle, $0) } }
 
   /// Zeros of the same shape and memory order.
   public func zerosOfSameShape() throws(TorchError) -> Tensor { try tensor { ct_zeros_like(handle, $0) } }
@@ -148,19 +155,20 @@ extension Tensor {
   }
 
   /// Memory order as the shape says.
-  public func contiguous() throws(TorchError) -> Tensor { try tensor { ct_contiguous(handle, $0) } }
+  public func contiguous() throws(TorchError) -> Tensor { try tensor(step: step) { ct_contiguous(handle, $0) } }
 
   /// `[N, C, H, W]` in memory order N, H, W, C, in which convolutions are several times faster on a CPU.
-  public func channelsLast() throws(TorchError) -> Tensor { try tensor { ct_channels_last(handle, $0) } }
+  public func channelsLast() throws(TorchError) -> Tensor { try tensor(step: step) { ct_channels_last(handle, $0) } }
 
-  /// `(x - shift) * factor` as floats; `[N, C, H, W]` comes out channels last.
+  /// `(x - shift) * factor` as floats; `[N, C, H, W]` comes out channels last. With a whole `shift`, `factor` is their
+  /// step.
   public func pixelsAsFloats(shift: Float = 0, factor: Float = 1) throws(TorchError) -> Tensor {
-    try tensor { ct_to_float(handle, shift, factor, $0) }
+    try tensor(step: shift == shift.rounded() ? factor : nil) { ct_to_float(handle, shift, factor, $0) }
   }
 
   /// `[N, ...] -> [indices.count, ...]`: the rows of dimension 0 with these indices, in any element type.
   public func rows(_ indices: [Int]) throws(TorchError) -> Tensor {
-    try tensor { ct_take_rows(handle, indices.map(Int64.init), Int64(indices.count), $0) }
+    try tensor(step: step) { ct_take_rows(handle, indices.map(Int64.init), Int64(indices.count), $0) }
   }
 
   /// `[N, ...] -> [N, M]`
@@ -181,7 +189,7 @@ extension Tensor {
 
   /// A view of the given positions of one dimension; it shares its elements with this tensor.
   public func narrowed(_ dimension: Int, to range: Range<Int>) throws(TorchError) -> Tensor {
-    try tensor {
+    try tensor(step: step) {
       ct_narrow(handle, Int32(clamping: dimension), Int64(range.lowerBound), Int64(range.count), $0)
     }
   }

@@ -49,6 +49,16 @@ import Testing
     let folded = IntegerConvolution(folding: [127], scales: [1e-3], bias: nil, batchNorm: norm, inputScale: 1e-3)
     let bias = Double(folded.biases[0]) * Double(folded.weightScales[0]) * 1e-3
     #expect(abs(bias - 1_000) < 0.01)
+    #expect(folded.weights == [0])
+  }
+
+  @Test func `a number that is not finite is no integer, and is not hidden`() {
+    for broken in [(Float.nan, Float(0), Float(1)), (1, .infinity, 1), (1, 0, .nan)] {
+      let folded = FoldedChannel(
+        weightScale: 0.01, bias: 0, batchNorm: (gamma: broken.0, beta: broken.1, mean: 0, variance: broken.2),
+        inputScale: 0.1)
+      #expect(folded.weightScale.isNaN)
+    }
   }
 }
 

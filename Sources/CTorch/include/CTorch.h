@@ -172,6 +172,49 @@ int32_t ct_effective_scales(const CTTensor *scale, float *values, int64_t count)
 int32_t ct_activation_parameters(const CTTensor *scale, const CTTensor *beta, float max_scale, float *effective_scale,
                                  int32_t *zero_point);
 
+// ---- Training in whole numbers (differentiable; Steps.cpp)
+//
+// A map in steps is float32 [N, C, H, W], channels last, and holds q - z: bytes counted from their zero point. The
+// gradient that belongs to it is that with respect to the real values, scale times the steps. `scale`, `beta` and
+// `max_scale` are the output quantiser's, as for `ct_lsq_activation`. What comes out are steps too.
+
+/// round(x / scale): real values that are whole multiples of a scale.
+int32_t ct_to_steps(const CTTensor *x, float scale, CTTensor **out);
+/// scale * steps: real values.
+int32_t ct_from_steps(const CTTensor *steps, float scale, CTTensor **out);
+/// `ct_lsq_weight`, as the integers themselves, for a convolution of a map in steps of `input_scale`.
+int32_t ct_lsq_weight_steps(const CTTensor *w, const CTTensor *scale, float input_scale, CTTensor **out);
+/// `ct_lsq_activation`, in steps.
+int32_t ct_lsq_activation_steps(const CTTensor *x, const CTTensor *scale, const CTTensor *beta, float max_scale,
+                                CTTensor **out);
+/// Mean and biased variance of each channel, `count` numbers each. No gradient.
+int32_t ct_channel_moments(const CTTensor *maps, double *means, double *variances, int64_t count);
+
+enum { CT_NOT_NORMALISED = 0, CT_NORMALISED_BY_GIVEN = 1, CT_NORMALISED_BY_BATCH = 2 };
+
+/// What follows a convolution of integers: clamp(round((sign * sum + bias) * multiplier) + z, 0, 255), rounding half to
+/// even. `numbers` are rows of `channels` each: sign (-1, 0, 1), multiplier, the weights' scale, and where there is a
+/// batch norm its mean in accumulator steps, 1 / sqrt(variance + epsilon) and gamma, else zeros.
+/// The gradient is that of convolution, batch norm (whose statistics are the batch's or given) and LSQ+ one after the
+/// other, each rounding passed straight. gamma: [C], with a batch norm only. shift: [C], the batch norm's beta or the
+/// convolution's bias, or null.
+int32_t ct_requantise_steps(const CTTensor *sums, const CTTensor *gamma, const CTTensor *shift, const float *numbers,
+                            const int32_t *biases, int64_t channels, float input_scale, int32_t normalisation,
+                            const CTTensor *scale, const CTTensor *beta, float max_scale, CTTensor **out);
+/// clamp(round(fma(c0, a + c3, fma(c1, b + c4, c2))), 0, 255): bytes of two maps in units of the output.
+int32_t ct_add_steps(const CTTensor *first, const CTTensor *second, const float constants[5], const CTTensor *scale,
+                     const CTTensor *beta, float max_scale, CTTensor **out);
+/// clamp(round(a * b * ratio + z), 0, 255); gate: [N, C, 1, 1].
+int32_t ct_multiply_steps(const CTTensor *maps, const CTTensor *gate, float input_scale, float gate_scale, float ratio,
+                          const CTTensor *scale, const CTTensor *beta, float max_scale, CTTensor **out);
+/// A function of one byte. `tables` are four rows of 256: the output in steps, d output / d input where the output is
+/// inside its range and 0 outside, d output / d scale, and 1 outside.
+int32_t ct_lookup_steps(const CTTensor *maps, int32_t zero_point, const float tables[1024], const CTTensor *scale,
+                        const CTTensor *beta, float max_scale, CTTensor **out);
+/// [N, C, H, W] -> [N, C, 1, 1]: means.
+int32_t ct_pool_steps(const CTTensor *maps, float input_scale, int32_t zero_point, const CTTensor *scale,
+                      const CTTensor *beta, float max_scale, CTTensor **out);
+
 // ---- Integer networks (no gradients; maps are uint8 [N, C, H, W] and come out channels last)
 
 /// Accumulators of a convolution of integers, as floats, to bytes: clamp(round((sum + bias) * multiplier) + zero point),

@@ -1,0 +1,188 @@
+internal import CTorch
+internal import Quantization
+internal import SearchSpaces
+
+/// A quantised map in whole numbers: what the integer network holds, as floats, so that libtorch convolves it exactly and
+/// gradients flow.
+///
+/// Its operations compute the bytes of `IntegerNetwork.evaluate`, ties too. The gradient that belongs to `steps` is that
+/// with respect to the real values (see `Steps.cpp`); nothing outside this file computes with them.
+struct SteppedMap {
+  /// `[N, C, H, W]`: byte less zero point.
+  let steps: Tensor
+  let scale: Float
+  /// `nil` for pixels, of which a tensor knows the step only. Only convolutions can do without.
+  let zeroPoint: UInt8?
+
+  /// Real values.
+  func real() throws(TorchError) -> Tensor {
+    try tensor { ct_from_steps(steps.handle, scale, $0) }
+  }
+
+  var quantizer: AffineQuantizer? { zeroPoint.map { AffineQuantizer(scale: scale, zeroPoint: $0) } }
+
+  /// Normalised pixels, or `nil` where their step is not known.
+  static func pixels(_ images: Tensor) throws(TorchError) -> SteppedMap? {
+    guard let step = images.step, step > 0 else { return nil }
+    return SteppedMap(
+      steps: try tensor { ct_to_steps(images.handle, step, $0) }, scale: step, zeroPoint: nil)
+  }
+
+  /// Real values, quantised.
+  static func quantizing(_ real: Tensor, _ quantizer: ActivationQuantizer) throws(TorchError) -> SteppedMap {
+    try SteppedMap(quantizer) { (scale, beta, maximum, out) in
+      ct_lsq_activation_steps(real.handle, scale, beta, maximum, out)
+    }
+  }
+
+  /// What a kernel makes with the quantiser of its output.
+  private init(
+    _ quantizer: ActivationQuantizer,
+    _ kernel: (OpaquePointer, OpaquePointer?, Float, UnsafeMutablePointer<OpaquePointer?>) -> Int32
+  ) throws(TorchError) {
+    let affine = try quantizer.affine()
+    steps = try tensor { kernel(quantizer.scale.handle, quantizer.beta?.handle, quantizer.maximumScale ?? 0, $0) }
+    (scale, zeroPoint) = (affine.scale, affine.zeroPoint)
+    withExtendedLifetime(quantizer) {}
+  }
+
+  private init(steps: Tensor, scale: Float, zeroPoint: UInt8?) {
+    (self.steps, self.scale, self.zeroPoint) = (steps, scale, zeroPoint)
+  }
+}
+
+// MARK: - Convolution
+
+/// The learned numbers behind a convolution's sums, and the statistics of its batch norm.
+struct ConvolutionEpilogue {
+  /// Of the batch norm, or `nil`.
+  var gamma: Tensor?
+  /// The batch norm's beta, or the bias, or `nil`.
+  var shift: Tensor?
+  /// Of the real output, where there is a batch norm.
+  var moments: BatchNormStatistics.Moments?
+  /// Whether the moments are those of the batch, through which gradients flow.
+  var isOfBatch: Bool
+}
+
+extension SteppedMap {
+  /// Sums of weight integers times steps: a convolution that is exact while no partial sum passes 2^24.
+  ///
+  /// - Parameters:
+  ///   - weight: `[O, I / groups, K, K]`, real.
+  ///   - scales: `[O]`.
+  func sums(
+    weight: Tensor, scales: Tensor, stride: Int, padding: Int, groups: Int
+  ) throws(TorchError) -> Tensor {
+    let integers = try tensor { ct_lsq_weight_steps(weight.handle, scales.handle, scale, $0) }
+    return try steps.convolved(with: integers, stride: stride, padding: padding, groups: groups)
+  }
+
+  /// Mean and biased variance of a convolution's real output, from its sums.
+  ///
+  /// - Parameter weightScales: Effective, one an output channel.
+  func moments(ofSums sums: Tensor, weightScales: [Float]) throws(TorchError) -> BatchNormStatistics.Moments {
+    var means = [Double](repeating: 0, count: weightScales.count)
+    var variances = means
+    try check(ct_channel_moments(sums.handle, &means, &variances, Int64(means.count)))
+    let units = weightScales.map { Double(scale) * Double($0) }
+    return BatchNormStatistics.Moments(
+      mean: zip(means, units).map { Float($0 * $1) }, variance: zip(variances, units).map { Float($0 * $1 * $1) })
+  }
+
+  /// The bytes that a convolution's sums become: folded as the exporter folds, with the bias rounded to a whole number.
+  func requantized(
+    _ sums: Tensor, weightScales: [Float], _ epilogue: ConvolutionEpilogue, _ quantizer: ActivationQuantizer
+  ) throws(TorchError) -> SteppedMap {
+    let output = try quantizer.affine()
+    let channels = weightScales.count
+    let shifts = try epilogue.shift?.floats()
+    var norm: BatchNormParameters?
+    if let gamma = epilogue.gamma, let moments = epilogue.moments {
+      norm = BatchNormParameters(
+        gamma: try gamma.floats(), beta: shifts ?? [Float](repeating: 0, count: channels), mean: moments.mean,
+        variance: moments.variance)
+    }
+    // Rows of signs, multipliers, weight scales, centres, inverse deviations, gammas.
+    var numbers = [Float](repeating: 0, count: 6 * channels)
+    var biases = [Int32](repeating: 0, count: channels)
+    for channel in 0..<channels {
+      let folded = FoldedChannel(
+        weightScale: weightScales[channel], bias: norm == nil ? shifts?[channel] ?? 0 : 0, batchNorm: norm?[channel],
+        inputScale: scale)
+      biases[channel] = folded.bias
+      numbers[channel] = Float(folded.sign)
+      numbers[channels + channel] = scale * folded.weightScale / output.scale
+      numbers[2 * channels + channel] = weightScales[channel]
+      guard let norm else { continue }
+      numbers[3 * channels + channel] = norm.mean[channel] / (scale * weightScales[channel])
+      numbers[4 * channels + channel] = 1 / (norm.variance[channel] + BatchNormParameters.epsilon).squareRoot()
+      numbers[5 * channels + channel] = norm.gamma[channel]
+    }
+    let normalization =
+      norm == nil ? CT_NOT_NORMALISED : epilogue.isOfBatch ? CT_NORMALISED_BY_BATCH : CT_NORMALISED_BY_GIVEN
+    return try SteppedMap(quantizer) { (outputScale, beta, maximum, out) in
+      ct_requantise_steps(
+        sums.handle, epilogue.gamma?.handle, epilogue.shift?.handle, numbers, biases, Int64(channels), scale,
+        Int32(normalization), outputScale, beta, maximum, out)
+    }
+  }
+}
+
+// MARK: - Other operations
+
+extension SteppedMap {
+  /// `nil` where a zero point is not known.
+  func adding(_ other: SteppedMap, _ output: ActivationQuantizer) throws(TorchError) -> SteppedMap? {
+    guard let a = quantizer, let b = other.quantizer else { return nil }
+    let addition = IntegerAddition(a, b, to: try output.affine())
+    let constants = [
+      addition.first, addition.second, addition.constant, Float(a.zeroPoint), Float(b.zeroPoint),
+    ]
+    return try SteppedMap(output) { (scale, beta, maximum, out) in
+      ct_add_steps(steps.handle, other.steps.handle, constants, scale, beta, maximum, out)
+    }
+  }
+
+  /// Times a gate `[N, C, 1, 1]`; `nil` where a zero point is not known.
+  func multiplied(by gate: SteppedMap, _ output: ActivationQuantizer) throws(TorchError) -> SteppedMap? {
+    guard let a = quantizer, let b = gate.quantizer else { return nil }
+    let ratio = a.productRatio(b, to: try output.affine())
+    return try SteppedMap(output) { (outputScale, beta, maximum, out) in
+      ct_multiply_steps(
+        steps.handle, gate.steps.handle, scale, gate.scale, ratio, outputScale, beta, maximum, out)
+    }
+  }
+
+  /// `nil` where the zero point is not known.
+  func activated(_ activation: Activation, _ output: ActivationQuantizer) throws(TorchError) -> SteppedMap? {
+    guard let input = quantizer else { return nil }
+    let affine = try output.affine()
+    let bytes = activation.table(from: input, to: affine)
+    var tables = [Float](repeating: 0, count: 4 * 256)
+    for byte in 0..<256 {
+      let real = input.dequantize(UInt8(byte))
+      let exact = activation(real) / affine.scale
+      let rounded = exact.rounded(.toNearestOrEven) + Float(affine.zeroPoint)
+      tables[byte] = Float(bytes[byte]) - Float(affine.zeroPoint)
+      if (0...255).contains(rounded) {
+        tables[256 + byte] = activation.derivative(at: real)
+        tables[512 + byte] = exact.rounded(.toNearestOrEven) - exact
+      } else {
+        tables[512 + byte] = rounded > 255 ? 255 : 0
+        tables[768 + byte] = 1
+      }
+    }
+    return try SteppedMap(output) { (scale, beta, maximum, out) in
+      ct_lookup_steps(steps.handle, Int32(input.zeroPoint), tables, scale, beta, maximum, out)
+    }
+  }
+
+  /// `nil` where the zero point is not known.
+  func globalAveragePooled(_ output: ActivationQuantizer) throws(TorchError) -> SteppedMap? {
+    guard let zeroPoint else { return nil }
+    return try SteppedMap(output) { (outputScale, beta, maximum, out) in
+      ct_pool_steps(steps.handle, scale, Int32(zeroPoint), outputScale, beta, maximum, out)
+    }
+  }
+}
