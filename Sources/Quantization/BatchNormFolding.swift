@@ -70,8 +70,8 @@ public struct FoldedChannel: Hashable, Sendable {
     }
     self.weightScale = scale
     // The product of two tiny scales is 0 in single precision.
-    let steps =
-      inputScale * scale > 0 ? Double(shift / (inputScale * scale)) : Double(shift) / (Double(inputScale) * Double(scale))
+    let step = inputScale * scale
+    let steps = step > 0 ? Double(shift / step) : Double(shift) / (Double(inputScale) * Double(scale))
     self.bias = steps.isNaN ? 0 : Int32(max(-0x1p31, min(0x1p31 - 1, steps.rounded(.toNearestOrEven))))
   }
 }

@@ -157,15 +157,15 @@ struct RankingStudy {
       // The steps are part of the name: another number of them is another training.
       let training = CheckpointedTraining(
         context: context, network: "\(name)-\(settings.steps)", phase: phase, steps: steps, epoch: steps,
-        batch: rates.batch)
+        batch: rates.batch,
+        rateKey: precision == .quantized ? "supernet.integer-learning-rate" : "supernet.learning-rate", space: space)
       if try training.isFinished(store) { return }
       if precision == .quantized {
         let images = try context.data.plainBatch(context.data.trainingSample(128, stream: "calibration")[...]).images
         try store.calibrateQuantizers(graphs: [graph], batches: [images])
       }
       let optimizer = try context.sgd(store)
-      let loop = TrainingLoop(
-        pool: nil, schedule: CosineSchedule(peak: rate, warmUpSteps: steps / 20, totalSteps: steps), maximumNorm: 5)
+      let loop = context.loop(nil, learningRate: rate, steps: steps)
       let classifier = ClassifierTraining(graph: graph, labelSmoothing: rates.labelSmoothing, precision: precision)
       try training.run(store: store, optimizer: optimizer, loop: loop, progress: nil) { _, _, batch in
         try classifier.contribution(store: store, parameters: optimizer.parameters, batch: batch)
