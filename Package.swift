@@ -31,10 +31,12 @@ var targets: [Target] = [
   .target(name: "DeviceLatency", dependencies: ["NetworkGraphs", "SearchSpaces"], swiftSettings: pure),
   .target(name: "SpaceEvolution", dependencies: ["SearchSpaces", "NetworkGraphs"], swiftSettings: pure),
   .target(name: "Reports", swiftSettings: pure),
+  // Files and nothing else: no engine either.
+  .target(name: "RunFolders", dependencies: ["StrictYAML"], swiftSettings: common),
   // Not a product: `make bench` prints speeds and the figures that they stand for.
   .executableTarget(
     name: "spaceevo-benchmarks",
-    dependencies: ["SpaceEvolution", "NetworkGraphs", "SearchSpaces"],
+    dependencies: ["SpaceEvolution", "DeviceLatency", "RunFolders", "NetworkGraphs", "SearchSpaces"],
     path: "Benchmarks", exclude: ["Training", "training.py", "training.sh"], swiftSettings: pure),
   .testTarget(name: "SearchSpacesTests", dependencies: ["SearchSpaces", "StrictYAML"], swiftSettings: common),
   .testTarget(name: "NetworkGraphsTests", dependencies: ["NetworkGraphs", "SearchSpaces"], swiftSettings: common),
@@ -47,6 +49,7 @@ var targets: [Target] = [
     name: "SpaceEvolutionTests", dependencies: ["SpaceEvolution", "SearchSpaces", "NetworkGraphs"],
     swiftSettings: common),
   .testTarget(name: "ReportsTests", dependencies: ["Reports"], swiftSettings: common),
+  .testTarget(name: "RunFoldersTests", dependencies: ["RunFolders"], swiftSettings: common),
 ]
 
 if !pureOnly {
@@ -54,7 +57,6 @@ if !pureOnly {
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"]), .brew(["zlib"])]),
     .target(name: "CImages", linkerSettings: [.linkedLibrary("jpeg"), .linkedLibrary("png")]),
     .target(name: "Datasets", dependencies: ["CImages", "CZlib", "SearchSpaces"], swiftSettings: common),
-    .target(name: "RunFolders", dependencies: ["StrictYAML"], swiftSettings: common),
     .target(
       name: "ONNXExport", dependencies: ["NetworkGraphs", "Quantization"], swiftSettings: common),
     .target(
@@ -106,7 +108,6 @@ if !pureOnly {
     // Runs the built program.
     .testTarget(name: "CommandTests", dependencies: ["spaceevo"], swiftSettings: common),
     .testTarget(name: "DatasetsTests", dependencies: ["Datasets", "SearchSpaces"], swiftSettings: common),
-    .testTarget(name: "RunFoldersTests", dependencies: ["RunFolders"], swiftSettings: common),
     .testTarget(
       name: "InferenceRuntimesTests",
       dependencies: [

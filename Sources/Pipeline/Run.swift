@@ -106,7 +106,8 @@ public final class Run {
     let step = ComparisonStep(
       context: context, predictor: predictor, repetitions: repetitions, randomSpaces: randomSpaces)
     let report = ComparisonReport(
-      records: try step.run(), configuration: context.configuration, manifest: context.folder.manifest,
+      records: try explaining("comparison") { try step.run() }, configuration: context.configuration,
+      manifest: context.folder.manifest,
       device: predictor.device)
     let url = context.folder.paths.root.appending(path: "comparison.html")
     try AtomicFile.write(Data(report.page().html().utf8), to: url)
@@ -122,7 +123,7 @@ public final class Run {
   private func perform<Result>(_ step: Step, _ body: () throws -> Result) throws -> Result {
     try Interruption.check()
     let start = ContinuousClock.now
-    let result = try body()
+    let result = try explaining(step.rawValue, body)
     if finishedSteps.insert(step.rawValue).inserted {
       let duration = start.duration(to: .now)
       try stepLog.append(
@@ -131,6 +132,21 @@ public final class Run {
           seconds: Double(duration.components.seconds) + Double(duration.components.attoseconds) / 1e18))
     }
     return result
+  }
+
+  /// Runs a part of a step, and tells of its errors where in the run they came and what is kept.
+  ///
+  /// - Throws: `Interrupted` as it is, everything else as a `RunError`.
+  func explaining<Result>(_ step: String, _ body: () throws -> Result) throws -> Result {
+    let finished = Step.allCases.map(\.rawValue).filter { finishedSteps.contains($0) && $0 != step }
+    CrashMessage.setPlace(
+      "It was in step \(step) of \(context.folder.paths.root.relativePath). \(RunError.kept(finished)) "
+        + "The same command goes on.")
+    do { return try body() } catch let error as Interrupted { throw error } catch let error as RunError {
+      throw error
+    } catch {
+      throw RunError(folder: context.folder.paths.root, step: step, finished: finished, cause: error)
+    }
   }
 
   /// The table of results for a terminal, and where the report is.

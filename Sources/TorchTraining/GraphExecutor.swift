@@ -79,7 +79,7 @@ struct ForwardPass {
       let inputs = node.inputs.compactMap { values[$0] }
       let output: NodeOutput
       do throws(TorchError) { output = try compute(node, index: index, inputs: inputs, image: input) } catch {
-        throw TorchError("\(node.name): \(error.message)")
+        throw error.naming(node.name)
       }
       try visit(output)
       values.append(output.value)
