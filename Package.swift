@@ -33,10 +33,12 @@ var targets: [Target] = [
   .target(
     name: "SpaceEvolution", dependencies: ["InputFiles", "SearchSpaces", "NetworkGraphs"], swiftSettings: pure),
   .target(name: "Reports", swiftSettings: pure),
+  // Files and nothing else: no engine either.
+  .target(name: "RunFolders", dependencies: ["InputFiles", "StrictYAML"], swiftSettings: common),
   // Not a product: `make bench` prints speeds and the figures that they stand for.
   .executableTarget(
     name: "spaceevo-benchmarks",
-    dependencies: ["SpaceEvolution", "NetworkGraphs", "SearchSpaces"],
+    dependencies: ["SpaceEvolution", "DeviceLatency", "RunFolders", "NetworkGraphs", "SearchSpaces"],
     path: "Benchmarks", exclude: ["Training", "training.py", "training.sh"], swiftSettings: pure),
   .testTarget(name: "SearchSpacesTests", dependencies: ["SearchSpaces", "StrictYAML"], swiftSettings: common),
   .testTarget(name: "NetworkGraphsTests", dependencies: ["NetworkGraphs", "SearchSpaces"], swiftSettings: common),
@@ -49,6 +51,7 @@ var targets: [Target] = [
     name: "SpaceEvolutionTests", dependencies: ["SpaceEvolution", "SearchSpaces", "NetworkGraphs"],
     swiftSettings: common),
   .testTarget(name: "ReportsTests", dependencies: ["Reports"], swiftSettings: common),
+  .testTarget(name: "RunFoldersTests", dependencies: ["RunFolders"], swiftSettings: common),
 ]
 
 if !pureOnly {
@@ -57,7 +60,6 @@ if !pureOnly {
     .target(name: "CImages", linkerSettings: [.linkedLibrary("jpeg"), .linkedLibrary("png")]),
     .target(
       name: "Datasets", dependencies: ["CImages", "CZlib", "InputFiles", "SearchSpaces"], swiftSettings: common),
-    .target(name: "RunFolders", dependencies: ["InputFiles", "StrictYAML"], swiftSettings: common),
     .target(
       name: "ONNXExport", dependencies: ["NetworkGraphs", "Quantization"], swiftSettings: common),
     .target(
@@ -122,7 +124,6 @@ if !pureOnly {
     // Runs the built program.
     .testTarget(name: "CommandTests", dependencies: ["spaceevo"], swiftSettings: common),
     .testTarget(name: "DatasetsTests", dependencies: ["Datasets", "SearchSpaces"], swiftSettings: common),
-    .testTarget(name: "RunFoldersTests", dependencies: ["RunFolders"], swiftSettings: common),
     .testTarget(
       name: "InferenceRuntimesTests",
       dependencies: [

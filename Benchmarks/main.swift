@@ -88,6 +88,7 @@ do {
   print("mobilew, made-up tables")
   let tables = try syntheticTables(of: mobilew, rows: 1_000, resolutions: [160, 192, 224], seed: 1)
   try run(mobilew, tables, milliseconds: [15])
+  try reportRecordFiles()
 } catch {
   FileHandle.standardError.write(Data("\(error)\n".utf8))
   exit(1)

@@ -5,6 +5,9 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
 #include <new>
 #include <stdexcept>
 #include <string>
@@ -48,6 +51,18 @@ inline at::Tensor ordered_like(const at::Tensor &tensor, const at::Tensor &model
   return tensor.contiguous(model.is_contiguous() ? at::MemoryFormat::Contiguous : at::MemoryFormat::ChannelsLast);
 }
 
+// Remembers what libtorch threw. Its allocator has no exception type of its own: memory that ran out is told in words.
+inline int32_t fail_with(const char *message) noexcept {
+  if (std::strstr(message, "could not create a primitive") != nullptr)
+    return fail(CT_OUT_OF_MEMORY, "there is not enough memory for a kernel's code");
+  const char *request = std::strstr(message, "you tried to allocate ");
+  if (request == nullptr) return fail(CT_FAILED, message);
+  char words[128];
+  const unsigned long long bytes = std::strtoull(request + std::strlen("you tried to allocate "), nullptr, 10);
+  std::snprintf(words, sizeof words, "there is not enough memory: %.1f MB were asked for", double(bytes) / 1e6);
+  return fail(CT_OUT_OF_MEMORY, words);
+}
+
 // The exception boundary: the body either returns normally or becomes a status and a message.
 template <typename Body>
 int32_t boundary(Body body) noexcept {
@@ -55,13 +70,13 @@ int32_t boundary(Body body) noexcept {
     body();
     return CT_OK;
   } catch (const c10::Error &error) {
-    return fail(CT_FAILED, error.what_without_backtrace());
+    return fail_with(error.what_without_backtrace());
   } catch (const std::invalid_argument &error) {
     return fail(CT_BAD_ARGUMENT, error.what());
   } catch (const std::bad_alloc &) {
-    return fail(CT_OUT_OF_MEMORY, "there is not enough memory for this operation");
+    return fail(CT_OUT_OF_MEMORY, "there is not enough memory");
   } catch (const std::exception &error) {
-    return fail(CT_FAILED, error.what());
+    return fail_with(error.what());
   } catch (...) {
     return fail(CT_FAILED, "an unknown C++ exception was thrown");
   }

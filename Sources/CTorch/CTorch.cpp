@@ -128,6 +128,16 @@ int32_t ct_from_uint8s(const uint8_t *values, const int64_t *shape, int32_t rank
   return boundary([&] { give(out, from_values(values, shape, rank, at::kByte)); });
 }
 
+int32_t ct_unfilled(const int64_t *shape, int32_t rank, CTTensor **out, float **elements) {
+  return boundary([&] {
+    require(rank >= 0 && rank <= CT_MAX_RANK, "a tensor has 0 to 8 dimensions");
+    Tensor result = at::empty(at::IntArrayRef(shape, rank), at::TensorOptions(at::kFloat));
+    float *data = result.data_ptr<float>();
+    give(out, std::move(result));
+    *elements = data;
+  });
+}
+
 int32_t ct_full(float value, const int64_t *shape, int32_t rank, CTTensor **out) {
   return boundary([&] {
     require(rank >= 0 && rank <= CT_MAX_RANK, "a tensor has 0 to 8 dimensions");

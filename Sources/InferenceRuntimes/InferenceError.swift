@@ -34,4 +34,12 @@ public struct InferenceError: Error, Hashable, Sendable, CustomStringConvertible
   }
 
   public var description: String { message }
+
+  /// The same of a file: a model's own faults are told with its name.
+  public func naming(_ file: String) -> InferenceError {
+    switch code {
+    case .modelRefused, .modelUnsupported, .wrongInput: InferenceError(code, "\(file): \(message)")
+    default: self
+    }
+  }
 }

@@ -90,13 +90,17 @@ public final class RuntimeMeter: LatencyMeter {
     for session in 0..<effort.sessions {
       // What the group has is complete with every session: a deadline between two leaves fewer, not none.
       if session > 0, ContinuousClock.now >= deadline { break }
-      let sessions = try models.map { try runtime.session($0, options) }
+      let sessions = try zip(group, models).map { request, model in
+        try naming(request.subject) { try runtime.session(model, options) }
+      }
       // Tells how many calls fill a slice, and warms caches and clocks with a slice that does not count.
-      let calls = try sessions.map { session in
-        let call = Double(try session.time(calls: 3).min()!)
-        let calls = max(effort.fewestCalls, min(4_000, Int(effort.sliceNanoseconds / max(call, 1))))
-        _ = try session.time(calls: calls)
-        return calls
+      let calls = try zip(group, sessions).map { request, session in
+        try naming(request.subject) {
+          let call = Double(try session.time(calls: 3).min()!)
+          let calls = max(effort.fewestCalls, min(4_000, Int(effort.sliceNanoseconds / max(call, 1))))
+          _ = try session.time(calls: calls)
+          return calls
+        }
       }
       var good = [Int](repeating: 0, count: group.count)
       for _ in 0..<effort.attempts {
@@ -137,6 +141,24 @@ public final class RuntimeMeter: LatencyMeter {
     let shortest = Double(try probe.time(calls: 6).min()!)
     level.insert(shortest)
     return shortest
+  }
+}
+
+/// Runs `body`, and has an error of the runtime name what was to be timed.
+private func naming<Result>(_ subject: LatencySubject, _ body: () throws -> Result) throws -> Result {
+  do { return try body() } catch let error as InferenceError { throw error.naming(subject.name) }
+}
+
+extension LatencySubject {
+  /// How an error names what it could not time.
+  fileprivate var name: String {
+    switch self {
+    case .emptyCall: "the model that does nothing"
+    case .kernel(let kernel): "the model of kernel \(kernel)"
+    case .context(let context): "the model of context \(context)"
+    case .subnet(let space, let subnet): "subnet \(subnet.encoding) of \(space.encoding)"
+    case .model(let name): name
+    }
   }
 }
 

@@ -178,7 +178,7 @@ extension DistillationStep {
         ) { job.distillation.substages(step: $0) }
         try AtomicFile.write(
           try Safetensors(tensors: store.stored()).encoded(), to: checkpoint(job, .float))
-        do { try training.calibrate(store) } catch let error as TorchError {
+        do { try training.calibrate(store) } catch let error as TorchError where !error.isOutOfMemory {
           throw TrainingError("the quantisers: \(error)")
         }
         let integerLoss = try training.train(

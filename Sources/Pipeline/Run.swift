@@ -113,13 +113,17 @@ public final class Run {
     let predictor = try perform(.profile) { try ProfileStep(context: context).run() }
     try through(.design)
     let design = try DesignStep(context: context, predictor: predictor).run()
-    let records = try ComparisonStep(
-      context: context, predictor: predictor, design: design, repetitions: repetitions, randomSpaces: randomSpaces
-    ).run()
-    let crosswise = try otherDevice.map {
-      try CrosswiseStep(
-        context: context, predictor: predictor, design: design, otherDevice: $0, found: records[0]
+    let records = try explaining("comparison") {
+      try ComparisonStep(
+        context: context, predictor: predictor, design: design, repetitions: repetitions, randomSpaces: randomSpaces
       ).run()
+    }
+    let crosswise = try explaining("crosswise comparison") {
+      try otherDevice.map {
+        try CrosswiseStep(
+          context: context, predictor: predictor, design: design, otherDevice: $0, found: records[0]
+        ).run()
+      }
     }
     let report = ComparisonReport(
       records: records, crosswise: crosswise ?? [], ranking: try RankingResult(in: context.folder.paths),
@@ -147,7 +151,7 @@ public final class Run {
   private func perform<Result>(_ step: Step, _ body: () throws -> Result) throws -> Result {
     try Interruption.check()
     let start = ContinuousClock.now
-    let result = try body()
+    let result = try explaining(step.rawValue, body)
     if finishedSteps.insert(step.rawValue).inserted {
       let duration = start.duration(to: .now)
       try stepLog.append(
@@ -156,6 +160,21 @@ public final class Run {
           seconds: Double(duration.components.seconds) + Double(duration.components.attoseconds) / 1e18))
     }
     return result
+  }
+
+  /// Runs a part of a step, and tells of its errors where in the run they came and what is kept.
+  ///
+  /// - Throws: `Interrupted` as it is, everything else as a `RunError`.
+  func explaining<Result>(_ step: String, _ body: () throws -> Result) throws -> Result {
+    let finished = Step.allCases.map(\.rawValue).filter { finishedSteps.contains($0) && $0 != step }
+    CrashMessage.setPlace(
+      "It was in step \(step) of \(context.folder.paths.root.relativePath). \(RunError.kept(finished)) "
+        + "The same command goes on.")
+    do { return try body() } catch let error as Interrupted { throw error } catch let error as RunError {
+      throw error
+    } catch {
+      throw RunError(folder: context.folder.paths.root, step: step, finished: finished, cause: error)
+    }
   }
 
   /// The table of results for a terminal, and where the report is.

@@ -70,13 +70,11 @@ struct RunData {
       indices.append(
         split.training[EpochOrder.index(of: place % count, epoch: place / count, count: count, seed: seed)])
     }
-    let pixels = [Float](unsafeUninitializedCapacity: indices.count * training.imageSize) { buffer, filled in
-      let whole = UnsafeMutableBufferPointer(rebasing: buffer[..<(indices.count * training.imageSize)])
+    let pixels = try Tensor.floats(shape: shape(of: indices), step: normalization.scale) { elements in
       training.fillBatch(
-        indices, augmentation: augmentation, normalization: normalization, generator: &generator, into: whole)
-      filled = whole.count
+        indices, augmentation: augmentation, normalization: normalization, generator: &generator, into: elements)
     }
-    return try tensors(pixels, indices)
+    return try self.batch(pixels, indices)
   }
 
   /// Images as they are, without augmentation.
@@ -84,7 +82,7 @@ struct RunData {
     let indices = Array(indices)
     let pixels = training.batch(
       indices, augmentation: .none, normalization: normalization, seed: 0, epoch: 0, step: 0)
-    return try tensors(pixels, indices)
+    return try self.batch(Tensor.floats(pixels, shape: shape(of: indices), step: normalization.scale), indices)
   }
 
   /// A sample of the training images, in random order.
@@ -99,10 +97,13 @@ struct RunData {
     return sample
   }
 
-  private func tensors(_ pixels: [Float], _ indices: [Int]) throws -> TrainingBatch {
-    let shape = [indices.count, training.channels, training.height, training.width]
-    return TrainingBatch(
-      images: try Tensor.floats(pixels, shape: shape, step: normalization.scale).channelsLast(),
+  private func shape(of indices: [Int]) -> [Int] {
+    [indices.count, training.channels, training.height, training.width]
+  }
+
+  private func batch(_ pixels: Tensor, _ indices: [Int]) throws -> TrainingBatch {
+    TrainingBatch(
+      images: try pixels.channelsLast(),
       labels: try Tensor.integers(indices.map { Int(training.labels[$0]) }, shape: [indices.count]))
   }
 }

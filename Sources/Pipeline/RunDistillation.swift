@@ -30,7 +30,9 @@ extension Run {
     let distillation = try distillationStep()
     var known: [RankRecord] = []
     let log = try context.folder.records("ranks", of: RankRecord.self) { known.append($0) }
-    return try RankCheck(step: distillation, settings: settings, log: log, known: known).run()
+    return try explaining("verification of the tables") {
+      try RankCheck(step: distillation, settings: settings, log: log, known: known).run()
+    }
   }
 
   /// Helps a run that another process holds: distils the blocks that nobody has in hand, and ends when there is none.

@@ -55,7 +55,12 @@ public struct StandaloneProfile {
       profile: LatencyProfile(
         hyperspace: hyperspace, seed: seed, fittedNetworks: fittingNetworks, heldOutNetworks: heldOutNetworks),
       device: device, threads: threads, budget: budget)
-    let predictor = try profile.run(in: folder, display: display)
+    let predictor: LatencyPredictor
+    do { predictor = try profile.run(in: folder, display: display) } catch let error as Interrupted {
+      throw error
+    } catch {
+      throw RunError(folder: url, step: "profile", finished: [], cause: error)
+    }
     if !isOfRun(folder) {
       try AtomicFile.write(Data(page(predictor, folder.manifest).html().utf8), to: folder.paths.report)
     }

@@ -16,6 +16,12 @@ struct TeacherMaps {
     self.training = training
     self.judging = judging
     variances = try training.map(channelVariances)
+    // Every stage would diverge from such a teacher, and each would say so.
+    for (boundary, variance) in variances.enumerated() where try !variance.floats().allSatisfy(\.isFinite) {
+      throw TrainingError(
+        "the teacher's maps before stage \(boundary + 1) are no numbers: its weights are spoilt, or its training went wrong. "
+          + "Train it with a lower learning rate, in another run")
+    }
   }
 
   /// The shape of one image's map at a boundary.

@@ -21,10 +21,8 @@ public enum AtomicFile {
     try completing(url, from: partial) {
       let file = try OpenFile(partial, O_WRONLY | O_CREAT | O_EXCL, toDo: "write the file")
       try data.withUnsafeBytes { bytes in
-        try FaultPoint.around(bytes) { part in
-          let number = file.write(part)
-          if number != 0 { throw failure(url, number) }
-        }
+        let number = FaultPoint.around(bytes) { file.write($0) }
+        if number != 0 { throw failure(url, number) }
       }
     }
   }
@@ -38,7 +36,8 @@ public enum AtomicFile {
     try completing(url, from: partial) {
       try produce(partial)
       // The bytes went through another library: count them as one write after the fact.
-      FaultPoint.around(UnsafeRawBufferPointer(start: nil, count: 0)) { _ in }
+      let number = FaultPoint.around(UnsafeRawBufferPointer(start: nil, count: 0)) { _ in 0 }
+      if number != 0 { throw failure(url, number) }
     }
   }
 

@@ -60,6 +60,16 @@ final class OpenFile: Sendable {
     retrying { ftruncate(descriptor, off_t(length)) } == 0 ? 0 : errno
   }
 
+  /// The file's last byte; nil where it is empty.
+  func lastByte() throws -> UInt8? {
+    let length = try length()
+    guard length > 0 else { return nil }
+    var byte: UInt8 = 0
+    let count = retrying { pread(descriptor, &byte, 1, off_t(length - 1)) }
+    if count < 0 { throw RunFolderError.system("read", url, errno) }
+    return count == 1 ? byte : nil
+  }
+
   /// Reads up to `capacity` bytes from where the last read ended; empty at the end of the file.
   func read(upTo capacity: Int) throws -> [UInt8] {
     try [UInt8](unsafeUninitializedCapacity: capacity) { buffer, count in

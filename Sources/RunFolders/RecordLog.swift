@@ -109,8 +109,7 @@ public final class RecordLog<Record: Codable & Sendable>: Sendable {
   }
 
   private func write(_ bytes: Data) -> Int32 {
-    var number: Int32 = 0
-    bytes.withUnsafeBytes { FaultPoint.around($0) { number = file.write($0) } }
+    let number = bytes.withUnsafeBytes { FaultPoint.around($0) { file.write($0) } }
     return number == 0 ? file.flush() : number
   }
 

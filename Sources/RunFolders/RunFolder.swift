@@ -97,6 +97,17 @@ public final class RunFolder: Sendable {
     try RecordLog(at: paths.recordFile(name), of: type, version: version, each: body)
   }
 
+  /// Whether the last line of a record file is unfinished, as a crash leaves it. Opening the file cuts the line off.
+  public func hasUnfinishedRecord(_ name: String) throws -> Bool {
+    try Self.isUnfinished(paths.recordFile(name))
+  }
+
+  private static func isUnfinished(_ url: URL) throws -> Bool {
+    guard FileManager.default.fileExists(atPath: url.path(percentEncoded: false)) else { return false }
+    let last = try OpenFile(url, O_RDONLY, toDo: "open the record file").lastByte()
+    return last.map { $0 != UInt8(ascii: "\n") } ?? false
+  }
+
   // MARK: Opening, step by step
 
   private static func makeFolder(_ url: URL) throws {
@@ -199,6 +210,14 @@ public final class RunFolder: Sendable {
     for folder in [paths.root] + paths.folders {
       notices += try AtomicFile.removeLeftovers(in: folder).map {
         "removed \(folder.appending(path: $0).relativePath), an unfinished file that a crash left"
+      }
+    }
+    for name in try FileManager.default.contentsOfDirectory(atPath: paths.records.path(percentEncoded: false)).sorted()
+    where name.hasSuffix(".jsonl") {
+      let file = paths.records.appending(path: name)
+      if try isUnfinished(file) {
+        notices.append(
+          "\(file.relativePath): the last line is unfinished, as a crash leaves it; its work is done again")
       }
     }
     if let written = try? String(contentsOf: paths.configuration, encoding: .utf8) {

@@ -112,7 +112,7 @@ struct ForwardPass {
       let inputs = node.inputs.compactMap { values[$0] }
       let (raw, value): (Tensor?, NodeValue)
       do throws(TorchError) { (raw, value) = try compute(node, inputs: inputs, image: input) } catch {
-        throw TorchError("\(node.name): \(error.message)")
+        throw error.naming(node.name)
       }
       try visit(NodeOutput(index: index, raw: raw, result: value))
       values.append(value)

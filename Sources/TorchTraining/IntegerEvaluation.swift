@@ -59,7 +59,7 @@ public final class IntegerEvaluation {
         let inputs = node.inputs.compactMap { values[$0] }
         let output: Tensor
         do throws(TorchError) { output = try compute(index, inputs, pixels) } catch {
-          throw TorchError("\(node.name): \(error.message)")
+          throw error.naming(node.name)
         }
         try visit(index, output)
         values.append(output)

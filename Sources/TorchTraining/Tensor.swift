@@ -40,6 +40,18 @@ extension Tensor {
     return try tensor(step: step) { ct_from_floats(values, shape.map(Int64.init), Int32(shape.count), $0) }
   }
 
+  /// A tensor whose elements `fill` writes, in row-major order, all of them.
+  ///
+  /// For what is large: there is one copy of it, and where memory lacks this throws, as an array cannot.
+  public static func floats(
+    shape: [Int], step: Float? = nil, filledBy fill: (UnsafeMutableBufferPointer<Float>) -> Void
+  ) throws(TorchError) -> Tensor {
+    var elements: UnsafeMutablePointer<Float>?
+    let result = try tensor(step: step) { ct_unfilled(shape.map(Int64.init), Int32(shape.count), $0, &elements) }
+    fill(UnsafeMutableBufferPointer(start: elements, count: result.count))
+    return result
+  }
+
   /// 64-bit integers, such as labels `[N]`.
   public static func integers(_ values: [Int], shape: [Int]) throws(TorchError) -> Tensor {
     try requireCount(values.count, shape)

@@ -16,14 +16,25 @@ public struct TorchError: Error, Hashable, CustomStringConvertible {
   /// What is wrong, in libtorch's words or ours.
   public let message: String
 
-  public init(_ message: String) { self.message = message }
+  /// Whether the operation needed more memory than there is.
+  public let isOutOfMemory: Bool
+
+  public init(_ message: String, isOutOfMemory: Bool = false) {
+    self.message = message
+    self.isOutOfMemory = isOutOfMemory
+  }
 
   public var description: String { message }
+
+  /// The same, told of a node or a file.
+  func naming(_ place: String) -> TorchError { TorchError("\(place): \(message)", isOutOfMemory: isOutOfMemory) }
 }
 
 /// Turns a status of the C surface into an error with this thread's last message.
 func check(_ status: Int32) throws(TorchError) {
-  guard status == CT_OK else { throw TorchError(String(cString: ct_last_error())) }
+  guard status == CT_OK else {
+    throw TorchError(String(cString: ct_last_error()), isOutOfMemory: status == CT_OUT_OF_MEMORY)
+  }
 }
 
 /// The tensor that `make` hands over, whose elements are multiples of `step` if there is one.

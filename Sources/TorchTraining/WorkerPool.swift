@@ -23,6 +23,8 @@ public final class WorkerPool {
       thread.stackSize = 64 << 20
       thread.name = "worker \(index)"
       thread.start()
+      // A thread that the system refuses, for lack of memory or by a limit, is finished at once; ours never are.
+      if thread.isFinished || thread.isCancelled { shared.refuse() }
     }
   }
 
@@ -33,7 +35,8 @@ public final class WorkerPool {
   /// `body` runs on several threads at once, and may use what is not `Sendable` in ways that are safe for that: read
   /// shared tensors, and write to what belongs to its own index.
   ///
-  /// - Throws: The error of the worker with the lowest index that threw one.
+  /// - Throws: The error of the worker with the lowest index that threw one; `TorchError` where the system has refused a
+  ///   worker's thread.
   public func run(_ body: (_ worker: Int) throws -> Void) throws {
     try withoutActuallyEscaping(body) { body in
       // Safe: the workers are through with it when `perform` returns.
@@ -69,6 +72,8 @@ public final class WorkerPool {
       var body: (@Sendable (Int) throws -> Void)?
       var results: [(any Error)?] = []
       var isStopped = false
+      /// A worker's thread could not be started.
+      var isRefused = false
     }
 
     let condition = NSCondition()
@@ -76,6 +81,10 @@ public final class WorkerPool {
 
     func perform(_ body: @escaping @Sendable (Int) throws -> Void) throws {
       condition.lock()
+      if state.isRefused {
+        condition.unlock()
+        throw TorchError("there is not enough memory: a worker's thread cannot be started", isOutOfMemory: true)
+      }
       state.body = body
       state.results = Array(repeating: nil, count: state.results.count)
       state.waiting = state.results.count
@@ -104,6 +113,12 @@ public final class WorkerPool {
         state.waiting -= 1
         if state.waiting == 0 { condition.broadcast() }
       }
+      condition.unlock()
+    }
+
+    func refuse() {
+      condition.lock()
+      state.isRefused = true
       condition.unlock()
     }
 

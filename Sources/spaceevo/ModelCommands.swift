@@ -128,7 +128,8 @@ struct EvaluateCommand: ParsableCommand {
   func run() throws {
     let bytes = try Program.bytes(ofFile: model)
     let runtime = try device.load().evaluationRuntime
-    let session = try runtime.session(bytes, .init(threads: device.threads))
+    let session: any InferenceSession
+    do { session = try runtime.session(bytes, .init(threads: device.threads)) } catch { throw error.naming(model) }
     let shape = session.inputs.first?.shape ?? []
     let display = ProgressDisplay(isQuiet: output.quiet)
     let source = ImageSource(
@@ -141,9 +142,14 @@ struct EvaluateCommand: ParsableCommand {
     }
     let progress = display.begin("Evaluate", unit: "images", total: test.count)
     var done = 0
-    let evaluation = try session.evaluate(test.pixels, labels: test.labels) {
-      progress.advance(by: $0 - done)
-      done = $0
+    let evaluation: Evaluation
+    do {
+      evaluation = try session.evaluate(test.pixels, labels: test.labels) {
+        progress.advance(by: $0 - done)
+        done = $0
+      }
+    } catch {
+      throw error.naming(model)
     }
     progress.finish()
     let answer = Answer(

@@ -27,6 +27,7 @@ struct SpaceEvo: AsyncParsableCommand {
   /// Runs the command, and turns its errors into the documented exit status.
   static func main() async {
     Interruption.install()
+    CrashMessage.install()
     do {
       var command = try parseAsRoot()
       if var asynchronous = command as? any AsyncParsableCommand {
@@ -37,8 +38,20 @@ struct SpaceEvo: AsyncParsableCommand {
     } catch let error as Interrupted {
       FileHandle.standardError.write(Data("\(error)\n".utf8))
       Foundation.exit(Interrupted.exitStatus)
+    } catch let error as RunError {
+      FileHandle.standardError.write(Data("Error: \(error)\nTo go on: \(commandLine)\n".utf8))
+      Foundation.exit(1)
     } catch {
       exit(withError: error)
     }
+  }
+
+  /// The command as the user typed it, for a shell.
+  private static var commandLine: String {
+    let program = ProcessInfo.processInfo.environment["SPACEEVO_COMMAND"] ?? "spaceevo"
+    return ([program] + CommandLine.arguments.dropFirst()).map { word in
+      let isPlain = !word.isEmpty && word.allSatisfy { $0.isLetter || $0.isNumber || "-_./:=,@%+#".contains($0) }
+      return isPlain ? word : "'" + word.replacing("'", with: "'\\''") + "'"
+    }.joined(separator: " ")
   }
 }

@@ -32,6 +32,26 @@ import Testing
     #expect(log.count == written.count)
   }
 
+  @Test("A hundred thousand records open in order; a damaged one among them is named by its line")
+  func manyRecords() throws {
+    let written = (0..<100_000).map(Sample.numbered)
+    do { try RecordLog<Sample>(at: file).append(contentsOf: written) }
+    var found: [Sample] = []
+    do {
+      let log = try RecordLog<Sample>(at: file) { found.append($0) }
+      #expect(log.count == written.count)
+    }
+    #expect(found == written)
+    var bytes = try Data(contentsOf: file)
+    let ends = bytes.indices.filter { bytes[$0] == UInt8(ascii: "\n") }
+    // Within the line, so that it still begins as a record does.
+    bytes[ends[76_542] + 20] = UInt8(ascii: "{")
+    try bytes.write(to: file)
+    let error = refusal { _ = try RecordLog<Sample>(at: file) }
+    #expect(error?.code == .damaged)
+    #expect(error?.description.contains("samples.jsonl, line 76544: ") == true, "\(error?.description ?? "")")
+  }
+
   @Test("A line is a JSON object that begins with the version of the schema")
   func lineFormat() throws {
     let log = try RecordLog<Sample>(at: file, version: 3)

@@ -49,6 +49,8 @@ int32_t ct_set_grad_mode(int32_t enabled);
 int32_t ct_from_floats(const float *values, const int64_t *shape, int32_t rank, CTTensor **out);
 int32_t ct_from_int64s(const int64_t *values, const int64_t *shape, int32_t rank, CTTensor **out);
 int32_t ct_from_uint8s(const uint8_t *values, const int64_t *shape, int32_t rank, CTTensor **out);
+/// Elements that the caller fills, in row-major order, before anything else uses the tensor; `elements` points to them.
+int32_t ct_unfilled(const int64_t *shape, int32_t rank, CTTensor **out, float **elements);
 int32_t ct_full(float value, const int64_t *shape, int32_t rank, CTTensor **out);
 /// Zeros of the same shape, type and memory order.
 int32_t ct_zeros_like(const CTTensor *tensor, CTTensor **out);

@@ -191,11 +191,12 @@ extension Run {
     try through(.design)
     let predictor = try ProfileStep(context: context).run()
     let design = try DesignStep(context: context, predictor: predictor).run()
-    let result = try RankingStudy(
-      context: context, predictor: predictor, distillation: distillationStep(), space: design.best[0].space,
-      settings: .init(subnets: subnets, alone: alone, repetitions: repetitions, steps: steps)
-    ).run()
-    return RankingAgreements(result)
+    return try explaining("ranking") {
+      let study = try RankingStudy(
+        context: context, predictor: predictor, distillation: distillationStep(), space: design.best[0].space,
+        settings: .init(subnets: subnets, alone: alone, repetitions: repetitions, steps: steps))
+      return RankingAgreements(try study.run())
+    }
   }
 }
 
