@@ -22,8 +22,15 @@ public struct ModelTensor: Hashable, Sendable {
     self.shape = shape
   }
 
-  /// Elements of one image: the product of the dimensions after the first.
-  public var elementsPerImage: Int { shape.dropFirst().reduce(1) { $0 * ($1 ?? 1) } }
+  /// Elements of one image: the product of the dimensions after the first; 2^40 where a model states more than that, which
+  /// no data has.
+  public var elementsPerImage: Int {
+    let most = 1 << 40
+    return shape.dropFirst().reduce(1) { product, size in
+      let (next, overflow) = product.multipliedReportingOverflow(by: max(0, size ?? 1))
+      return overflow ? most : min(next, most)
+    }
+  }
 }
 
 /// How a session is made.

@@ -18,13 +18,9 @@ public final class WorkerPool {
     shared.state.results = Array(repeating: nil, count: count)
     for index in 0..<count {
       let shared = shared
-      let thread = Thread { shared.serve(index) }
       // libtorch's kernels keep blocks of a matrix on the stack.
-      thread.stackSize = 64 << 20
-      thread.name = "worker \(index)"
-      thread.start()
-      // A thread that the system refuses, for lack of memory or by a limit, is finished at once; ours never are.
-      if thread.isFinished || thread.isCancelled { shared.refuse() }
+      let isStarted = startThread(stackSize: 64 << 20) { shared.serve(index) }
+      if !isStarted { shared.refuse() }
     }
   }
 
@@ -130,3 +126,47 @@ public final class WorkerPool {
     }
   }
 }
+
+/// Starts a thread that nobody joins. Foundation's does not tell whether the system has refused it, and whoever waits for
+/// such a thread waits forever.
+///
+/// - Returns: Whether there is one.
+private func startThread(stackSize: Int, _ body: @escaping @Sendable () -> Void) -> Bool {
+  final class Start {
+    let body: @Sendable () -> Void
+    init(_ body: @escaping @Sendable () -> Void) { self.body = body }
+  }
+  var attributes = pthread_attr_t()
+  guard pthread_attr_init(&attributes) == 0 else { return false }
+  defer { pthread_attr_destroy(&attributes) }
+  pthread_attr_setstacksize(&attributes, stackSize)
+  pthread_attr_setdetachstate(&attributes, Int32(PTHREAD_CREATE_DETACHED))
+  let start = Unmanaged.passRetained(Start(body))
+  #if canImport(Darwin)
+    var thread: pthread_t?
+    let status = pthread_create(
+      &thread, &attributes,
+      { pointer in
+        Unmanaged<Start>.fromOpaque(pointer).takeRetainedValue().body()
+        return nil
+      }, start.toOpaque())
+  #else
+    var thread = pthread_t()
+    let status = pthread_create(
+      &thread, &attributes,
+      { pointer in
+        Unmanaged<Start>.fromOpaque(pointer!).takeRetainedValue().body()
+        return nil
+      }, start.toOpaque())
+  #endif
+  if status != 0 { start.release() }
+  return status == 0
+}
+
+#if canImport(Glibc)
+  private import Glibc
+#elseif canImport(Darwin)
+  private import Darwin
+#elseif canImport(Musl)
+  private import Musl
+#endif

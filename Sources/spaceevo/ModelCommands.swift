@@ -131,6 +131,9 @@ struct EvaluateCommand: ParsableCommand {
     let session: any InferenceSession
     do { session = try runtime.session(bytes, .init(threads: device.threads)) } catch { throw error.naming(model) }
     let shape = session.inputs.first?.shape ?? []
+    if let size = shape.last ?? nil, size > 4_096 {
+      throw ValidationError("\(model) takes images of \(size) pixels a side; at most 4096 are served.")
+    }
     let display = ProgressDisplay(isQuiet: output.quiet)
     let source = ImageSource(
       name: data, folder: folder.map { URL(filePath: $0) }, size: shape.last ?? nil,
