@@ -1,5 +1,4 @@
 public import Foundation
-import InferenceRuntimes
 public import SearchSpaces
 import StrictYAML
 import TorchTraining
@@ -25,13 +24,6 @@ public enum Program {
   public static func hyperspace(_ nameOrFile: String) throws -> Hyperspace {
     if let builtIn = Hyperspace.builtIn(nameOrFile) { return builtIn }
     return try Hyperspace(yaml: text(ofFile: nameOrFile, kind: "hyperspace"), file: nameOrFile)
-  }
-
-  /// The same in the form that a run's device computes it in.
-  ///
-  /// - Throws: Also what is wrong with the device's name or file.
-  static func hyperspace(_ nameOrFile: String, for device: String) throws -> Hyperspace {
-    try hyperspace(nameOrFile).roundingAddends(try Device(device).evaluationRuntime.roundsAddends)
   }
 
   static func text(ofFile path: String, kind: String) throws -> String {
