@@ -55,6 +55,22 @@ int32_t ct_requantise(const CTTensor *sums, const int32_t *biases, const float *
   });
 }
 
+int32_t ct_quantise(const CTTensor *values, float scale, int32_t zero_point, CTTensor **out) {
+  return boundary([&] {
+    require_maps(values->value, at::kFloat);
+    const Tensor x = channels_innermost(values->value);
+    Tensor y = bytes_like(x);
+    const float *from = x.const_data_ptr<float>();
+    uint8_t *to = y.data_ptr<uint8_t>();
+    for (int64_t i = 0; i < x.numel(); ++i) {
+      float v = std::nearbyint(from[i] / scale) + static_cast<float>(zero_point);
+      v = v < 0 ? 0 : v;
+      to[i] = static_cast<uint8_t>(v > 255 ? 255 : v);
+    }
+    give(out, y);
+  });
+}
+
 int32_t ct_lookup(const CTTensor *bytes, const uint8_t *table, CTTensor **out) {
   return boundary([&] {
     require_maps(bytes->value, at::kByte);

@@ -16,6 +16,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <vector>
 
 using at::Tensor;
@@ -122,6 +123,19 @@ CT_VECTORISED void requantise(const float *sums, float *steps, int64_t rows, int
   }
 }
 
+CT_VECTORISED void dequantise(const float *sums, float *reals, int64_t rows, int64_t channels, const float *signs,
+                              const int32_t *biases, const float *multipliers) {
+  for (int64_t row = 0; row < rows; ++row) {
+    const float *from = sums + row * channels;
+    float *to = reals + row * channels;
+    for (int64_t c = 0; c < channels; ++c) {
+      const float accumulator = signs[c] * from[c];
+      const float v = static_cast<float>(total(accumulator, biases[c])) * multipliers[c];
+      to[c] = accumulator != accumulator ? accumulator : v;
+    }
+  }
+}
+
 CT_VECTORISED void differentiate(const float *sums, const float *g, float *dx, int64_t rows, int64_t channels,
                                  const float *signs, const int32_t *biases, const float *multipliers,
                                  const float *centres, float lo, float hi, float *gradients, float *products,
@@ -143,6 +157,52 @@ CT_VECTORISED void differentiate(const float *sums, const float *g, float *dx, i
     }
   }
 }
+
+// The way back through bias, batch norm and the weights' scales, for outputs between `lo` and `hi`.
+struct Back {
+  Tensor dx, dgamma, dshift;
+  double slopes = 0, outside = 0;
+
+  Back(AutogradContext *context, const Tensor &x, const Tensor &gradient, float lo, float hi) : dx(at::empty_like(x)) {
+    const Epilogue e(context);
+    const Tensor g = channels_innermost(gradient);
+    const int64_t channels = e.channels(), rows = x.numel() / channels;
+    const float *sums = x.const_data_ptr<float>(), *upstream = g.const_data_ptr<float>();
+    float *to = dx.data_ptr<float>();
+    const auto totals = sum_rows<4>(rows, channels, [&](int64_t start, int64_t count, auto block) {
+      const int64_t at = start * channels;
+      differentiate(sums + at, upstream + at, to + at, count, channels, e.row(Epilogue::sign),
+                    e.biases.const_data_ptr<int32_t>(), e.row(Epilogue::multiplier), e.row(Epilogue::centre), lo, hi,
+                    block[0], block[1], block[2], block[3]);
+    });
+    const auto options = at::TensorOptions(at::kFloat);
+    if (e.has_batch_norm) dgamma = at::empty({channels}, options);
+    if (context->saved_data["hasShift"].toBool()) dshift = at::empty({channels}, options);
+    std::vector<float> a(channels), p(channels, 0), q(channels, 0);
+    for (int64_t c = 0; c < channels; ++c) {
+      slopes += totals[2][c];
+      outside += totals[3][c];
+      const double by_shift = totals[0][c], weight_scale = e.row(Epilogue::weight_scale)[c];
+      if (dshift.defined()) dshift.data_ptr<float>()[c] = static_cast<float>(by_shift);
+      if (!e.has_batch_norm) {
+        a[c] = static_cast<float>(weight_scale);
+        continue;
+      }
+      const double inverse = e.row(Epilogue::inverse)[c];
+      // From accumulators to normalised values.
+      const double normalising = inverse * static_cast<double>(e.input_scale) * weight_scale;
+      const double by_gamma = totals[1][c] * normalising;
+      dgamma.data_ptr<float>()[c] = static_cast<float>(by_gamma);
+      const double slope = e.row(Epilogue::gamma)[c] * inverse * weight_scale;
+      a[c] = static_cast<float>(slope);
+      if (!e.of_batch) continue;
+      const double by_value = -slope * by_gamma / rows * normalising;
+      p[c] = static_cast<float>(by_value);
+      q[c] = static_cast<float>(-slope * by_shift / rows - by_value * e.row(Epilogue::centre)[c]);
+    }
+    ctorch::combine(sums, to, to, rows, channels, a.data(), p.data(), q.data());
+  }
+};
 
 class Requantizer : public torch::autograd::Function<Requantizer> {
  public:
@@ -167,47 +227,32 @@ class Requantizer : public torch::autograd::Function<Requantizer> {
   static variable_list backward(AutogradContext *context, variable_list gradients) {
     const Tensor x = context->get_saved_variables()[0];
     const LearnedQuantizer quantizer(context);
-    const Epilogue e(context);
-    const Tensor g = channels_innermost(gradients[0]);
-    const int64_t channels = e.channels(), rows = x.numel() / channels;
-    const float *sums = x.const_data_ptr<float>(), *upstream = g.const_data_ptr<float>();
-    Tensor dx = at::empty_like(x);
-    float *to = dx.data_ptr<float>();
-    const auto totals = sum_rows<4>(rows, channels, [&](int64_t start, int64_t count, auto block) {
-      const int64_t at = start * channels;
-      differentiate(sums + at, upstream + at, to + at, count, channels, e.row(Epilogue::sign),
-                    e.biases.const_data_ptr<int32_t>(), e.row(Epilogue::multiplier), e.row(Epilogue::centre),
-                    quantizer.lo(), quantizer.hi(), block[0], block[1], block[2], block[3]);
-    });
-    const auto options = at::TensorOptions(at::kFloat);
-    Tensor dgamma, dshift;
-    if (e.has_batch_norm) dgamma = at::empty({channels}, options);
-    if (context->saved_data["hasShift"].toBool()) dshift = at::empty({channels}, options);
-    std::vector<float> a(channels), p(channels, 0), q(channels, 0);
-    double slopes = 0, outside = 0;
-    for (int64_t c = 0; c < channels; ++c) {
-      slopes += totals[2][c];
-      outside += totals[3][c];
-      const double by_shift = totals[0][c], weight_scale = e.row(Epilogue::weight_scale)[c];
-      if (dshift.defined()) dshift.data_ptr<float>()[c] = static_cast<float>(by_shift);
-      if (!e.has_batch_norm) {
-        a[c] = static_cast<float>(weight_scale);
-        continue;
-      }
-      // From accumulators to normalised values.
-      const double normalising = e.row(Epilogue::inverse)[c] * static_cast<double>(e.input_scale) * weight_scale;
-      const double by_gamma = totals[1][c] * normalising;
-      dgamma.data_ptr<float>()[c] = static_cast<float>(by_gamma);
-      const double slope = e.row(Epilogue::gamma)[c] * static_cast<double>(e.row(Epilogue::inverse)[c]) * weight_scale;
-      a[c] = static_cast<float>(slope);
-      if (!e.of_batch) continue;
-      const double by_value = -slope * by_gamma / rows * normalising;
-      p[c] = static_cast<float>(by_value);
-      q[c] = static_cast<float>(-slope * by_shift / rows - by_value * e.row(Epilogue::centre)[c]);
-    }
-    ctorch::combine(sums, to, to, rows, channels, a.data(), p.data(), q.data());
-    const auto [dscale, dbeta] = quantizer.gradients(slopes, outside, x);
-    return {dx, dgamma, dshift, dscale, dbeta, Tensor(), Tensor()};
+    const Back back(context, x, gradients[0], quantizer.lo(), quantizer.hi());
+    const auto [dscale, dbeta] = quantizer.gradients(back.slopes, back.outside, x);
+    return {back.dx, back.dgamma, back.dshift, dscale, dbeta, Tensor(), Tensor()};
+  }
+};
+
+class RealSums : public torch::autograd::Function<RealSums> {
+ public:
+  static Tensor forward(AutogradContext *context, const Tensor &input, const std::optional<Tensor> &gamma,
+                        const std::optional<Tensor> &shift, const Epilogue &epilogue) {
+    const Tensor x = channels_innermost(input);
+    Tensor y = at::empty_like(x);
+    const int64_t channels = x.size(1);
+    dequantise(x.const_data_ptr<float>(), y.data_ptr<float>(), x.numel() / channels, channels,
+               epilogue.row(Epilogue::sign), epilogue.biases.const_data_ptr<int32_t>(),
+               epilogue.row(Epilogue::multiplier));
+    context->save_for_backward({x});
+    epilogue.save(context);
+    context->saved_data["hasShift"] = shift.has_value();
+    return y;
+  }
+
+  static variable_list backward(AutogradContext *context, variable_list gradients) {
+    const float infinity = std::numeric_limits<float>::infinity();
+    const Back back(context, context->get_saved_variables()[0], gradients[0], -infinity, infinity);
+    return {back.dx, back.dgamma, back.dshift, Tensor()};
   }
 };
 
@@ -527,6 +572,18 @@ int32_t ct_requantise_steps(const CTTensor *sums, const CTTensor *gamma, const C
     give(out, Requantizer::apply(sums->value, optional(gamma), optional(shift), scale->value, optional(beta),
                                  static_cast<double>(max_scale),
                                  Epilogue(numbers, biases, channels, input_scale, normalisation)));
+  });
+}
+
+int32_t ct_real_sums(const CTTensor *sums, const CTTensor *gamma, const CTTensor *shift, const float *numbers,
+                     const int32_t *biases, int64_t channels, float input_scale, int32_t normalisation,
+                     CTTensor **out) {
+  return boundary([&] {
+    require_maps(sums->value);
+    require(sums->value.size(1) == channels,
+            "accumulators " + describe(sums->value) + " need one sign, bias and multiplier a channel");
+    give(out, RealSums::apply(sums->value, optional(gamma), optional(shift),
+                              Epilogue(numbers, biases, channels, input_scale, normalisation)));
   });
 }
 

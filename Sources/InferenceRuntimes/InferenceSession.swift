@@ -122,6 +122,10 @@ public enum LocalRuntime: String, CaseIterable, Hashable, Sendable {
   case onnxRuntime = "onnxruntime"
   case openVINO = "openvino"
 
+  /// Whether it rounds what a convolution has computed before it adds something to that. OpenVINO fuses the two, and
+  /// leaves a quantiser in between out; files for it have none there (`BlockType.roundsAddends`).
+  public var roundsAddends: Bool { self == .onnxRuntime }
+
   /// Loads its library, once a process.
   ///
   /// - Returns: The version, such as `1.32.0`.

@@ -75,8 +75,20 @@ public struct GraphBuilder {
     return append(name, .activation(activation), [input], input.shape)
   }
 
-  public mutating func add(_ name: String, _ a: Value, _ b: Value, activation: Activation? = nil) -> Value {
+  /// The sum, ReLU and ReLU6 as its range.
+  ///
+  /// - Parameter roundsFirst: Whether `a` is rounded to bytes before. Where not, nothing but this addition may read `a`,
+  ///   which stays in real numbers if a convolution or an activation has made it.
+  public mutating func add(
+    _ name: String, _ a: Value, _ b: Value, activation: Activation? = nil, roundsFirst: Bool = true
+  ) -> Value {
     precondition(a.shape == b.shape, "an addition needs two tensors of one shape")
+    if !roundsFirst {
+      switch nodes[a.node].operation {
+      case .convolution, .activation: nodes[a.node].quantizesOutput = false
+      default: break
+      }
+    }
     let output = append(name, .add, [a, b], a.shape, range: range(of: activation))
     guard let activation, !activation.isRange else { return output }
     return self.activation("\(name).act", output, activation)

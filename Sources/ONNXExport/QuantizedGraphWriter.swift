@@ -52,6 +52,15 @@ struct QuantizedGraphWriter {
 
   /// Appends the quantiser of a node's output and the way back to real numbers.
   private mutating func quantize(_ exact: String, _ node: Node, at index: Int) {
+    guard node.quantizesOutput else {
+      // No quantiser that could be the range.
+      switch node.range {
+      case .unbounded: reals.append(exact)
+      case .relu: reals.append(writer.activation(.relu, "\(node.name).range", exact))
+      case .relu6: reals.append(writer.activation(.relu6, "\(node.name).range", exact))
+      }
+      return
+    }
     let (scale, zeroPoint) = quantizer(of: node, at: index)
     let integer = writer.append("QuantizeLinear", "\(node.name).uint8", [exact, scale, zeroPoint])
     // A map that leaves the model stays uint8.

@@ -32,7 +32,7 @@ public final class Run {
       try configurationFile.map { try Program.text(ofFile: $0, kind: "configuration") }
       ?? RunConfiguration.builtInText
     let configuration = try RunConfiguration(yaml: text, file: configurationFile ?? "built-in configuration")
-    let hyperspace = try Program.hyperspace(configuration.hyperspace)
+    let hyperspace = try Program.hyperspace(configuration.hyperspace, for: configuration.device.name)
     try TeacherStep.check(configuration.teacher, hyperspace: hyperspace)
     let display = ProgressDisplay(isQuiet: isQuiet)
     let data = try RunData(configuration, hyperspace: hyperspace, note: display.note)

@@ -46,7 +46,7 @@ public struct StandaloneProfile {
   /// - Returns: The predictor, and its file.
   /// - Throws: `RunFolderError` where the folder is another run's; what the device throws.
   public func run(folder url: URL, display: ProgressDisplay) throws -> (LatencyPredictor, URL) {
-    let hyperspace = try Program.hyperspace(hyperspace)
+    let hyperspace = try Program.hyperspace(hyperspace, for: device)
     let device = try Device(device)
     let identity = try device.identity(threads: threads)
     let folder = try openFolder(url, libraries: [identity.name: identity.version])
@@ -70,7 +70,7 @@ public struct StandaloneProfile {
   /// How long the prediction of a subnet takes, in microseconds: the mean of 20,000 random subnets of a random space, each
   /// met for the first time.
   public func predictionMicroseconds(_ predictor: LatencyPredictor) throws -> Double {
-    let hyperspace = try Program.hyperspace(hyperspace)
+    let hyperspace = try Program.hyperspace(hyperspace, for: device)
     var generator = SeededGenerator(seed: seed, stream: "prediction-time")
     let space = hyperspace.randomSpace(using: &generator)
     let subnets = (0..<20_000).map { _ in hyperspace.randomSubnet(of: space, using: &generator) }

@@ -5,7 +5,7 @@ extension IntegerNetwork {
   /// trainer, the exporter and the runtimes are compared with. It is slow.
   ///
   /// - Parameter pixels: channels x height x width.
-  /// - Returns: The uint8 output of every node, channels x height x width.
+  /// - Returns: The uint8 output of every node, channels x height x width; empty where the output is not quantised.
   /// - Precondition: as many pixels as the input shape has.
   public func evaluate(_ pixels: [UInt8]) -> [[UInt8]] { evaluate(maps: [pixels]) }
 
@@ -15,7 +15,13 @@ extension IntegerNetwork {
   public func evaluate(maps: [[UInt8]]) -> [[UInt8]] {
     var inputs = maps[...]
     var values: [[UInt8]] = []
+    var reals: [Int: [Float]] = [:]
     for (index, node) in graph.nodes.enumerated() {
+      if !node.quantizesOutput {
+        reals[index] = realNumbers(of: index, input: values[node.inputs[0]])
+        values.append([])
+        continue
+      }
       switch node.operation {
       case .input:
         precondition(inputs.first?.count == node.shape.count, "one element of a map for each of the input's")
@@ -25,6 +31,11 @@ extension IntegerNetwork {
       case .activation:
         let table = elementTable(of: index)
         values.append(values[node.inputs[0]].map { table[Int($0)] })
+      case .add where node.inputs.contains { reals[$0] != nil }:
+        let addends = node.inputs.map { input in
+          reals[input] ?? values[input].map { quantizers[input].dequantize($0) }
+        }
+        values.append(zip(addends[0], addends[1]).map { quantizers[index].quantize($0 + $1) })
       case .add:
         let sum = addition(at: index)
         values.append(zip(values[node.inputs[0]], values[node.inputs[1]]).map { sum($0, $1) })
@@ -52,19 +63,47 @@ extension IntegerNetwork {
     evaluate(pixels).last!.map { quantizers.last!.dequantize($0) }
   }
 
+  /// The output of a convolution or an activation that is not quantised.
+  private func realNumbers(of index: Int, input: [UInt8]) -> [Float] {
+    let node = graph.nodes[index]
+    switch node.operation {
+    case .convolution(let convolution):
+      let units = convolutions[index]!.weightScales.map { quantizers[node.inputs[0]].scale * $0 }
+      let area = node.shape.height * node.shape.width
+      return sums(convolution, at: index, input: input).enumerated().map { place, sum in
+        node.range.clamped(Float(sum) * units[place / area])
+      }
+    case .activation(let activation):
+      return input.map { activation(quantizers[node.inputs[0]].dequantize($0)) }
+    default: preconditionFailure("\(node.name) has no output in real numbers")
+    }
+  }
+
   private func evaluate(_ convolution: Convolution, at index: Int, input: [UInt8]) -> [UInt8] {
+    let node = graph.nodes[index]
+    let output = quantizers[index]
+    let multipliers = convolutions[index]!.weightScales.map {
+      quantizers[node.inputs[0]].scale * $0 / output.scale
+    }
+    let area = node.shape.height * node.shape.width
+    return sums(convolution, at: index, input: input).enumerated().map { place, sum in
+      let integer = (Float(sum) * multipliers[place / area]).rounded(.toNearestOrEven) + Float(output.zeroPoint)
+      return UInt8(max(0, min(255, integer)))
+    }
+  }
+
+  /// A convolution's accumulators, bias included, channels x height x width.
+  private func sums(_ convolution: Convolution, at index: Int, input: [UInt8]) -> [Int32] {
     let node = graph.nodes[index]
     let numbers = convolutions[index]!
     let inputShape = graph.nodes[node.inputs[0]].shape
     let inputQuantizer = quantizers[node.inputs[0]]
-    let output = quantizers[index]
     let zeroPoint = Int32(inputQuantizer.zeroPoint)
     let kernel = convolution.kernel
     let channelsPerGroup = convolution.inputChannels / convolution.groups
-    var result: [UInt8] = []
+    var result: [Int32] = []
     result.reserveCapacity(node.shape.count)
     for out in 0..<convolution.outputChannels {
-      let multiplier = inputQuantizer.scale * numbers.weightScales[out] / output.scale
       for y in 0..<node.shape.height {
         for x in 0..<node.shape.width {
           var sum = numbers.biases[out]
@@ -82,11 +121,21 @@ extension IntegerNetwork {
               }
             }
           }
-          let integer = (Float(sum) * multiplier).rounded(.toNearestOrEven) + Float(output.zeroPoint)
-          result.append(UInt8(max(0, min(255, integer))))
+          result.append(sum)
         }
       }
     }
     return result
+  }
+}
+
+extension OutputRange {
+  /// The function that the range stands for.
+  func clamped(_ x: Float) -> Float {
+    switch self {
+    case .unbounded: x
+    case .relu: max(0, x)
+    case .relu6: min(6, max(0, x))
+    }
   }
 }

@@ -24,9 +24,14 @@ public struct IntegerConvolution: Hashable, Sendable {
 /// `inputScale * weightScale / outputScale`, rounds half to even, adds the output's zero point and clamps to 0...255;
 /// the clamp is also its ReLU or ReLU6. Every other node computes in real numbers between dequantised inputs and its
 /// quantised output.
+///
+/// A convolution or an activation whose output is not quantised (`Node.quantizesOutput`) hands real numbers to the
+/// additions that read it: `sum * (inputScale * weightScale)`, clamped at 0 or to 0...6 where it has that range. The
+/// addition then adds real numbers and rounds once.
 public struct IntegerNetwork: Hashable, Sendable {
   public var graph: NetworkGraph
-  /// One a node: its output's. The first is the normalisation of the pixels.
+  /// One a node: its output's. The first is the normalisation of the pixels. That of an output which is not quantised
+  /// says nothing.
   public var quantizers: [AffineQuantizer]
   /// By node index.
   public var convolutions: [Int: IntegerConvolution]
@@ -34,6 +39,7 @@ public struct IntegerNetwork: Hashable, Sendable {
   /// - Precondition: a quantiser for every node and numbers of the right size for every convolution.
   public init(graph: NetworkGraph, quantizers: [AffineQuantizer], convolutions: [Int: IntegerConvolution]) {
     precondition(quantizers.count == graph.nodes.count, "one quantiser a node")
+    precondition(graph.readersOfRealNumbersAdd, "only additions read what is not quantised")
     for (index, node) in graph.nodes.enumerated() {
       guard let convolution = node.convolution else { continue }
       let numbers = convolutions[index]
@@ -45,6 +51,20 @@ public struct IntegerNetwork: Hashable, Sendable {
     self.graph = graph
     self.quantizers = quantizers
     self.convolutions = convolutions
+  }
+}
+
+extension NetworkGraph {
+  /// Whether every output that is not quantised is a convolution's or an activation's, and read by additions only.
+  public var readersOfRealNumbersAdd: Bool {
+    nodes.indices.allSatisfy { index in
+      guard !nodes[index].quantizesOutput else { return true }
+      switch nodes[index].operation {
+      case .convolution, .activation: break
+      default: return false
+      }
+      return index != output && nodes.allSatisfy { !$0.inputs.contains(index) || $0.operation == .add }
+    }
   }
 }
 

@@ -127,3 +127,13 @@ extension Hyperspace {
       stride: stage.stride, searched: .init(block: block, window: window))
   }
 }
+
+extension Hyperspace {
+  /// The same hyperspace with ``BlockType/roundsAddends`` of all block types set for a device.
+  public func roundingAddends(_ rounds: Bool) -> Hyperspace {
+    var other = self
+    for index in other.blockTypes.indices { other.blockTypes[index].roundsAddends = rounds }
+    for index in other.stages.indices { other.stages[index].fixedBlock?.roundsAddends = rounds }
+    return other
+  }
+}

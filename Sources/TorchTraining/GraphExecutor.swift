@@ -134,9 +134,14 @@ struct ForwardPass {
     if isQuantized, !quantizesRealNumbers, let map = try integers(node, inputs.compactMap(\.steps)) {
       return (nil, .steps(map))
     }
-    var reals: [Tensor] = []
-    for input in inputs { reals.append(try input.real()) }
-    let raw = try realNumbers(node, reals)
+    let raw: Tensor
+    if let exact = try realConvolution(node, inputs) {
+      raw = exact
+    } else {
+      var reals: [Tensor] = []
+      for input in inputs { reals.append(try input.real()) }
+      raw = try realNumbers(node, reals)
+    }
     if isQuantized {
       let quantizer = try outputQuantizer(node, raw)
       return (
@@ -186,6 +191,23 @@ struct ForwardPass {
   private func convolve(
     _ node: Node, _ convolution: Convolution, _ input: SteppedMap
   ) throws(TorchError) -> SteppedMap {
+    let (sums, scales, epilogue) = try sums(node, convolution, input)
+    return try input.requantized(sums, weightScales: scales, epilogue, try outputQuantizer(node, nil))
+  }
+
+  /// A convolution of whole numbers whose output is not quantised, as an addition that rounds once reads it.
+  private func realConvolution(_ node: Node, _ inputs: [NodeValue]) throws(TorchError) -> Tensor? {
+    guard precision == .quantized, !quantizesRealNumbers, !node.quantizesOutput, node.quantizesWeights,
+      let convolution = node.convolution, !(convolution.hasBias && convolution.hasBatchNorm),
+      let input = inputs[0].steps
+    else { return nil }
+    let (sums, scales, epilogue) = try sums(node, convolution, input)
+    return try input.realNumbers(sums, weightScales: scales, epilogue)
+  }
+
+  private func sums(
+    _ node: Node, _ convolution: Convolution, _ input: SteppedMap
+  ) throws(TorchError) -> (sums: Tensor, weightScales: [Float], epilogue: ConvolutionEpilogue) {
     let weight = try slice(node, convolution)
     let scales = try weightScales(node, weight)
     let sums = try input.sums(
@@ -203,8 +225,7 @@ struct ForwardPass {
       case .given(let statistics): epilogue.moments = try statistics.moments(of: node)
       }
     }
-    return try input.requantized(
-      sums, weightScales: effectiveScales, epilogue, try outputQuantizer(node, nil))
+    return (sums, effectiveScales, epilogue)
   }
 
   // MARK: In real numbers

@@ -13,6 +13,8 @@ public final class IntegerEvaluation {
     case lookup([UInt8])
     case pairs([UInt8])
     case pool
+    /// An addition of which an addend is in real numbers.
+    case realAddition
   }
 
   public let network: IntegerNetwork
@@ -31,9 +33,13 @@ public final class IntegerEvaluation {
         steps.append(
           .convolution(
             weights: convolution.kernel > 1 ? try weights.channelsLast() : weights, biases: numbers.biases,
-            multipliers: numbers.weightScales.map { scale * $0 / network.quantizers[index].scale },
+            multipliers: numbers.weightScales.map {
+              node.quantizesOutput ? scale * $0 / network.quantizers[index].scale : scale * $0
+            },
             stride: convolution.stride, padding: convolution.padding, groups: convolution.groups))
-      case .activation: steps.append(.lookup(network.elementTable(of: index)))
+      case .activation: steps.append(.lookup(node.quantizesOutput ? network.elementTable(of: index) : []))
+      case .add where node.inputs.contains(where: { !network.graph.nodes[$0].quantizesOutput }):
+        steps.append(.realAddition)
       case .add, .multiply: steps.append(.pairs(network.pairTable(of: index)))
       case .globalAveragePool: steps.append(.pool)
       }
@@ -46,7 +52,8 @@ public final class IntegerEvaluation {
   ///
   /// - Parameters:
   ///   - pixels: uint8 `[N, C, H, W]`.
-  ///   - visit: Called with each node's index and output, uint8 `[N, C, H, W]`, in order.
+  ///   - visit: Called with each node's index and output, uint8 `[N, C, H, W]`, in order; real numbers where the output
+  ///     is not quantised.
   /// - Returns: The last node's output, uint8 `[N, C, H, W]`.
   public func run(
     _ pixels: Tensor, visit: (Int, Tensor) throws(TorchError) -> Void = { _, _ throws(TorchError) in }
@@ -98,10 +105,36 @@ public final class IntegerEvaluation {
       let zeroPoint = network.quantizers[node.inputs[0]].zeroPoint
       let sums = try inputs[0].pixelsAsFloats(shift: Float(zeroPoint))
         .convolved(with: weights, stride: stride, padding: padding, groups: groups)
+      guard node.quantizesOutput else {
+        let real = try SteppedMap.realNumbers(sums, biases: biases, units: multipliers)
+        return switch node.range {
+        case .unbounded: real
+        case .relu: try real.relu()
+        case .relu6: try real.clamped(0, 6)
+        }
+      }
       return try tensor {
         ct_requantise(
           sums.handle, biases, multipliers, Int64(biases.count), Int32(network.quantizers[index].zeroPoint), $0)
       }
+    case .lookup where !node.quantizesOutput:
+      guard case .activation(let activation) = node.operation else { throw TorchError("is no activation") }
+      let from = network.quantizers[node.inputs[0]]
+      let table = (0...255).map { activation(from.dequantize(UInt8($0))) }
+      return try Tensor.floats(
+        inputs[0].contiguous().integers().map { table[$0] }, shape: inputs[0].shape
+      ).channelsLast()
+    case .realAddition:
+      var addends: [Tensor] = []
+      for (place, input) in node.inputs.enumerated() {
+        let from = network.quantizers[input]
+        addends.append(
+          network.graph.nodes[input].quantizesOutput
+            ? try inputs[place].pixelsAsFloats(shift: Float(from.zeroPoint), factor: from.scale) : inputs[place])
+      }
+      let sum = try addends[0] + addends[1]
+      let output = network.quantizers[index]
+      return try tensor { ct_quantise(sum.handle, output.scale, Int32(output.zeroPoint), $0) }
     case .lookup(let table): return try tensor { ct_lookup(inputs[0].handle, table, $0) }
     case .pairs(let table): return try tensor { ct_lookup_pairs(inputs[0].handle, inputs[1].handle, table, $0) }
     case .pool:

@@ -5,7 +5,7 @@ extension ParameterStore {
   /// The integers of a trained subnet: what the exported model holds, and what fake quantisation computed with.
   ///
   /// - Parameters:
-  ///   - graph: A subnet in which every node is quantised.
+  ///   - graph: A subnet in which every node is quantised, but for those that only additions read.
   ///   - statistics: Of this subnet's batch norms, measured in quantised precision.
   ///   - pixels: The quantiser of the input: the normalisation of uint8 pixels.
   /// - Throws: `TorchError` that names a node whose quantisers were never calibrated, that is not quantised, or whose
@@ -24,11 +24,12 @@ extension ParameterStore {
         quantizers.append(pixels)
         continue
       }
-      guard node.quantizesOutput, node.convolution == nil || node.quantizesWeights else {
+      guard graph.readersOfRealNumbersAdd, node.convolution == nil || node.quantizesWeights else {
         throw TorchError("\(node.name): is not quantised, so there is no integer network of this graph")
       }
-      let (scale, zeroPoint) = try outputQuantizer(of: node).parameters()
-      quantizers.append(AffineQuantizer(scale: scale, zeroPoint: zeroPoint))
+      // Where there is none, any will do.
+      quantizers.append(
+        node.quantizesOutput ? try outputQuantizer(of: node).affine() : AffineQuantizer(scale: 1, zeroPoint: 0))
       guard let convolution = node.convolution else { continue }
       let weight = try slicedWeight(node, convolution)
       let scales = try tensor(node.parameterName(.weightScale)).prefix(convolution.outputChannels)

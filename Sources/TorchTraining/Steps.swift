@@ -94,7 +94,49 @@ extension SteppedMap {
   func requantized(
     _ sums: Tensor, weightScales: [Float], _ epilogue: ConvolutionEpilogue, _ quantizer: ActivationQuantizer
   ) throws(TorchError) -> SteppedMap {
-    let output = try quantizer.affine()
+    let numbers = try EpilogueNumbers(
+      epilogue, inputScale: scale, weightScales: weightScales, outputScale: try quantizer.parameters().scale)
+    return try SteppedMap(quantizer) { (outputScale, beta, maximum, out) in
+      ct_requantise_steps(
+        sums.handle, epilogue.gamma?.handle, epilogue.shift?.handle, numbers.rows, numbers.biases,
+        Int64(weightScales.count), scale, numbers.normalization, outputScale, beta, maximum, out)
+    }
+  }
+
+  /// The real output that a convolution's sums stand for, with the same bias.
+  func realNumbers(
+    _ sums: Tensor, weightScales: [Float], _ epilogue: ConvolutionEpilogue
+  ) throws(TorchError) -> Tensor {
+    let numbers = try EpilogueNumbers(epilogue, inputScale: scale, weightScales: weightScales, outputScale: nil)
+    return try tensor {
+      ct_real_sums(
+        sums.handle, epilogue.gamma?.handle, epilogue.shift?.handle, numbers.rows, numbers.biases,
+        Int64(weightScales.count), scale, numbers.normalization, $0)
+    }
+  }
+
+  /// `(sum + bias) * unit`, for numbers that are folded already.
+  static func realNumbers(_ sums: Tensor, biases: [Int32], units: [Float]) throws(TorchError) -> Tensor {
+    var rows = [Float](repeating: 1, count: 2 * units.count)
+    rows.replaceSubrange(units.count..., with: units)
+    rows += [Float](repeating: 0, count: 4 * units.count)
+    return try tensor {
+      ct_real_sums(sums.handle, nil, nil, rows, biases, Int64(units.count), 1, Int32(CT_NOT_NORMALISED), $0)
+    }
+  }
+}
+
+/// What the kernels behind a convolution take, one column a channel.
+private struct EpilogueNumbers {
+  /// Signs, multipliers, weight scales, centres, inverse deviations, gammas.
+  var rows: [Float]
+  var biases: [Int32]
+  var normalization: Int32
+
+  /// - Parameter outputScale: `nil` where the output stays real.
+  init(
+    _ epilogue: ConvolutionEpilogue, inputScale: Float, weightScales: [Float], outputScale: Float?
+  ) throws(TorchError) {
     let channels = weightScales.count
     let shifts = try epilogue.shift?.floats()
     var norm: BatchNormParameters?
@@ -103,28 +145,23 @@ extension SteppedMap {
         gamma: try gamma.floats(), beta: shifts ?? [Float](repeating: 0, count: channels), mean: moments.mean,
         variance: moments.variance)
     }
-    // Rows of signs, multipliers, weight scales, centres, inverse deviations, gammas.
-    var numbers = [Float](repeating: 0, count: 6 * channels)
-    var biases = [Int32](repeating: 0, count: channels)
+    rows = [Float](repeating: 0, count: 6 * channels)
+    biases = [Int32](repeating: 0, count: channels)
+    normalization = Int32(
+      norm == nil ? CT_NOT_NORMALISED : epilogue.isOfBatch ? CT_NORMALISED_BY_BATCH : CT_NORMALISED_BY_GIVEN)
     for channel in 0..<channels {
       let folded = FoldedChannel(
         weightScale: weightScales[channel], bias: norm == nil ? shifts?[channel] ?? 0 : 0, batchNorm: norm?[channel],
-        inputScale: scale)
+        inputScale: inputScale)
+      let unit = inputScale * folded.weightScale
       biases[channel] = folded.bias
-      numbers[channel] = Float(folded.sign)
-      numbers[channels + channel] = scale * folded.weightScale / output.scale
-      numbers[2 * channels + channel] = weightScales[channel]
+      rows[channel] = Float(folded.sign)
+      rows[channels + channel] = outputScale.map { unit / $0 } ?? unit
+      rows[2 * channels + channel] = weightScales[channel]
       guard let norm else { continue }
-      numbers[3 * channels + channel] = norm.mean[channel] / (scale * weightScales[channel])
-      numbers[4 * channels + channel] = 1 / (norm.variance[channel] + BatchNormParameters.epsilon).squareRoot()
-      numbers[5 * channels + channel] = norm.gamma[channel]
-    }
-    let normalization =
-      norm == nil ? CT_NOT_NORMALISED : epilogue.isOfBatch ? CT_NORMALISED_BY_BATCH : CT_NORMALISED_BY_GIVEN
-    return try SteppedMap(quantizer) { (outputScale, beta, maximum, out) in
-      ct_requantise_steps(
-        sums.handle, epilogue.gamma?.handle, epilogue.shift?.handle, numbers, biases, Int64(channels), scale,
-        Int32(normalization), outputScale, beta, maximum, out)
+      rows[3 * channels + channel] = norm.mean[channel] / (inputScale * weightScales[channel])
+      rows[4 * channels + channel] = 1 / (norm.variance[channel] + BatchNormParameters.epsilon).squareRoot()
+      rows[5 * channels + channel] = norm.gamma[channel]
     }
   }
 }

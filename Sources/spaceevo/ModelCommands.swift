@@ -31,6 +31,12 @@ struct ExportCommand: ParsableCommand {
   @Option(help: "random:SEED, or a file in the checkpoints folder of a run.")
   var weights = "random:1"
 
+  @Option(
+    help: ArgumentHelp(
+      "The runtime that random weights are exported for: \(Device.builtInNames.joined(separator: " or ")); "
+        + "a checkpoint's run knows it."))
+  var device = LocalRuntime.onnxRuntime.rawValue
+
   @Option(help: "int8 or float32.")
   var precision = Precision.int8
 
@@ -47,7 +53,10 @@ struct ExportCommand: ParsableCommand {
 
   private func random(_ file: String) throws -> ([UInt8], ModelCard) {
     guard let name = self.hyperspace else { throw ValidationError("Random weights need --hyperspace.") }
-    let hyperspace = try Program.hyperspace(name)
+    guard let runtime = LocalRuntime(rawValue: device) else {
+      throw ValidationError("--device \(device): \(Device.builtInNames.joined(separator: " or ")) is right here.")
+    }
+    let hyperspace = try Program.hyperspace(name).roundingAddends(runtime.roundsAddends)
     let space = try hyperspace.space(space)
     let subnet = try hyperspace.subnet(subnet, in: space)
     guard let seed = UInt64(weights.dropFirst("random:".count)) else {
@@ -64,7 +73,7 @@ struct ExportCommand: ParsableCommand {
 
   private func trained(_ name: String) throws -> ([UInt8], ModelCard) {
     let weights = try TrainedWeights(checkpoint: URL(filePath: weights))
-    if let hyperspace, try Program.hyperspace(hyperspace) != weights.hyperspace {
+    if let hyperspace, try Program.hyperspace(hyperspace) != weights.hyperspace.roundingAddends(true) {
       throw ValidationError(
         "--hyperspace \(hyperspace) is not that of the checkpoint's run, \(weights.hyperspace.name).")
     }

@@ -61,7 +61,8 @@ struct VerifyCommand: ParsableCommand {
   }
 
   func run() throws {
-    let hyperspace = try hyperspace.load()
+    let runtime = LocalRuntime(rawValue: device)!
+    let hyperspace = try hyperspace.load().roundingAddends(runtime.roundsAddends)
     if let resolution, !(8...1024).contains(resolution) {
       throw ValidationError("--resolution is from 8 to 1024 pixels.")
     }
@@ -74,7 +75,7 @@ struct VerifyCommand: ParsableCommand {
       hyperspace: hyperspace, data: images,
       settings: .init(
         subnets: subnets, images: self.images, resolution: resolution, steps: steps, batch: batch, seed: seed,
-        jobs: threads, runtime: LocalRuntime(rawValue: device)!))
+        jobs: threads, runtime: runtime))
     let progress = display.begin("Train, export and compare", unit: "subnets", total: subnets)
     let result = try check.run { sum in
       progress.advance(

@@ -105,6 +105,37 @@ import Testing
     #expect(Set(values.last!).count > 8, "the last map should not be saturated")
   }
 
+  @Test(arguments: 0..<5)
+  func `what a block adds to its shortcut without rounding is added to it as a real number`(index: Int) throws {
+    var type = IntegerInterpreterTests.types[index]
+    type.roundsAddends = false
+    let block = BlockChoice(kernel: 3, width: 16, expansion: type.expansions.first)
+    let graph = NetworkGraph(
+      stage: "stage", type, input: TensorShape(channels: 16, height: 7, width: 7), blocks: [block, block], stride: 1)
+    let network = IntegerNetwork(randomWeights: UInt64(index), for: graph)
+    let float = FloatNetwork(dequantizing: network)
+    var generator = SeededGenerator(seed: 6)
+    let values = network.evaluate((0..<16 * 7 * 7).map { _ in UInt8(generator.next(below: 256)) })
+    func dequantized(_ node: Int) -> [Float] { values[node].map { network.quantizers[node].dequantize($0) } }
+    var additions = 0
+    for (place, node) in graph.nodes.enumerated() where node.operation == .add {
+      additions += 1
+      let addend = node.inputs[0]
+      #expect(!graph.nodes[addend].quantizesOutput && values[addend].isEmpty)
+      let before = graph.nodes[addend].inputs[0]
+      var real = reference(
+        graph.nodes[addend], [dequantized(before)], shapes: [graph.nodes[before].shape], float.convolutions[addend])
+      if graph.nodes[addend].range == .relu { real = real.map { max(0, $0) } }
+      let sum = zip(real, dequantized(node.inputs[1])).map { $0 + $1 }
+      let quantizer = network.quantizers[place]
+      for (value, integer) in zip(sum, values[place]) {
+        let clamped = max(quantizer.dequantize(0), min(quantizer.dequantize(255), value))
+        #expect(abs(quantizer.dequantize(integer) - clamped) <= 0.51 * quantizer.scale)
+      }
+    }
+    #expect(additions == 2)
+  }
+
   private func reference(
     _ node: Node, _ inputs: [[Float]], shapes: [TensorShape], _ weights: FloatNetwork.FoldedConvolution?
   ) -> [Float] {

@@ -13,7 +13,7 @@ private struct Part {
   let images: Tensor
 
   /// Shallow ones: deep ones that have learnt nothing carry one byte's difference everywhere.
-  static let kinds = ["relu", "relu6", "add", "add-relu", "hard-swish", "swish", "gate", "classifier"]
+  static let kinds = ["relu", "relu6", "add", "add-relu", "add-once", "hard-swish", "swish", "gate", "classifier"]
 
   init(_ kind: String) throws {
     let shape = TensorShape(channels: 16, height: 9, width: 9)
@@ -28,6 +28,11 @@ private struct Part {
         let a = builder.convolution("first", input, width: 24, activation: .relu)
         let b = builder.convolution("second", input, width: 24)
         _ = builder.add("add", a, b, activation: kind == "add" ? nil : .relu)
+      case "add-once":
+        let a = builder.convolution("first", input, width: 24, activation: .relu)
+        let b = builder.convolution("second", input, width: 24)
+        let x = builder.add("add", a, b, roundsFirst: false)
+        _ = builder.convolution("third", x, width: 16)
       case "hard-swish": _ = builder.convolution("conv", input, width: 24, activation: .hardSwish)
       case "swish": _ = builder.convolution("conv", input, width: 24, activation: .swish)
       case "gate":
@@ -128,6 +133,10 @@ private struct Part {
       case .add: raw = try inputs[0] + inputs[1]
       case .multiply: raw = try inputs[0] * inputs[1]
       case .globalAveragePool: raw = try inputs[0].globalAveragePooled()
+      }
+      guard node.quantizesOutput else {
+        values.append(node.range == .relu ? try raw.relu() : raw)
+        continue
       }
       let beta = node.range == .unbounded ? try store.tensor(node.parameterName(.outputOffset)) : nil
       values.append(

@@ -203,6 +203,10 @@ enum { CT_NOT_NORMALISED = 0, CT_NORMALISED_BY_GIVEN = 1, CT_NORMALISED_BY_BATCH
 int32_t ct_requantise_steps(const CTTensor *sums, const CTTensor *gamma, const CTTensor *shift, const float *numbers,
                             const int32_t *biases, int64_t channels, float input_scale, int32_t normalisation,
                             const CTTensor *scale, const CTTensor *beta, float max_scale, CTTensor **out);
+/// The same in real numbers, neither rounded nor clamped: (sign * sum + bias) * multiplier.
+int32_t ct_real_sums(const CTTensor *sums, const CTTensor *gamma, const CTTensor *shift, const float *numbers,
+                     const int32_t *biases, int64_t channels, float input_scale, int32_t normalisation,
+                     CTTensor **out);
 /// clamp(round(fma(c0, a + c3, fma(c1, b + c4, c2))), 0, 255): bytes of two maps in units of the output.
 int32_t ct_add_steps(const CTTensor *first, const CTTensor *second, const float constants[5], const CTTensor *scale,
                      const CTTensor *beta, float max_scale, CTTensor **out);
@@ -223,6 +227,8 @@ int32_t ct_pool_steps(const CTTensor *maps, float input_scale, int32_t zero_poin
 /// rounding half to even. One bias and multiplier a channel.
 int32_t ct_requantise(const CTTensor *sums, const int32_t *biases, const float *multipliers, int64_t channels,
                       int32_t zero_point, CTTensor **out);
+/// clamp(round(x / scale) + zero point, 0, 255) of real numbers.
+int32_t ct_quantise(const CTTensor *x, float scale, int32_t zero_point, CTTensor **out);
 /// table[x], with 256 entries.
 int32_t ct_lookup(const CTTensor *bytes, const uint8_t *table, CTTensor **out);
 /// table[256 * first + second], with 65,536 entries. `second` has the shape of `first`, or [N, C, 1, 1].
