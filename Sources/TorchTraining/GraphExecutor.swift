@@ -35,14 +35,16 @@ extension ParameterStore {
   ///   - input: `[N, C, H, W]`: the normalised image, or the map that a stage reads. It is not quantised here: pixels
   ///     are on the grid of their quantiser already.
   ///   - graph: The subnet. Its parameters are slices of this store's.
+  ///   - dropout: `[N, C, 1, 1]`, multiplies what the last node (the classifier) reads; `nil` to leave it alone.
   ///   - visit: Called with every node's output in order; for features of stages (`graph.stageOutputs`).
   /// - Returns: The last node's output, `[N, C, H, W]`; logits are `[N, K, 1, 1]` (``Tensor/flattened()``).
   /// - Throws: `TorchError` that names the node. A quantiser that was never calibrated gives NaN, not an error.
   public func forward(
     _ input: Tensor, through graph: NetworkGraph, precision: Precision, normalization: Normalization = .ofBatch,
-    visit: (NodeOutput) throws(TorchError) -> Void = { _ in }
+    dropout: Tensor? = nil, visit: (NodeOutput) throws(TorchError) -> Void = { _ in }
   ) throws(TorchError) -> Tensor {
     var pass = ForwardPass(store: self, precision: precision, normalization: normalization)
+    pass.dropout = dropout
     return try pass.run(graph, on: input, visit: visit)
   }
 }
@@ -56,6 +58,8 @@ struct ForwardPass {
   var outputQuantizer: (Node, Tensor) throws(TorchError) -> ActivationQuantizer
   /// Gives the scales of a node's weights; sees the slice that they are for.
   var weightScales: (Node, Tensor) throws(TorchError) -> Tensor
+  /// Multiplies what the last node reads.
+  var dropout: Tensor?
   /// Receives each batch norm's mean and biased variance of this batch.
   var receiveStatistics: (Node, BatchNormalized) throws(TorchError) -> Void = { _, _ in }
 
@@ -82,7 +86,11 @@ struct ForwardPass {
         throw TorchError("\(node.name): \(error.message)")
       }
       try visit(output)
-      values.append(output.value)
+      if let dropout, graph.nodes.last?.inputs.first == index {
+        values.append(try output.value * dropout)
+      } else {
+        values.append(output.value)
+      }
       // Let go of what nobody reads any more: without gradients that is most of the memory.
       for read in node.inputs {
         remainingReaders[read] -= 1
