@@ -22,17 +22,24 @@ public final class Run {
   /// Opens or makes a run folder.
   ///
   /// - Parameters:
-  ///   - configurationFile: A YAML file, or `nil` for the built-in demo. A folder that exists must have been begun with
-  ///     the same configuration.
+  ///   - configurationFile: A YAML file, or `nil` for a built-in configuration. A folder that exists must have been begun
+  ///     with the same one.
+  ///   - preset: The built-in configuration, of `RunConfiguration.presetNames`.
   /// - Throws: `YAMLError`, `RunFolderError`, `DatasetError` or `TrainingError`, each naming what is wrong.
-  public init(folder: URL, configurationFile: String?, isQuiet: Bool) throws {
+  public init(
+    folder: URL, configurationFile: String?, preset: String = RunConfiguration.presetNames[0], isQuiet: Bool
+  ) throws {
     Torch.keepFreedMemory()
     try Torch.setThreads(1)
-    let text =
-      try configurationFile.map { try Program.text(ofFile: $0, kind: "configuration") }
-      ?? RunConfiguration.builtInText
-    let configuration = try RunConfiguration(yaml: text, file: configurationFile ?? "built-in configuration")
-    let hyperspace = try Program.hyperspace(configuration.hyperspace, for: configuration.device.name)
+    guard let builtIn = RunConfiguration.preset(preset) else {
+      throw TrainingError(
+        "there is no built-in configuration \(preset); right would be one of "
+          + RunConfiguration.presetNames.joined(separator: ", "))
+    }
+    let text = try configurationFile.map { try Program.text(ofFile: $0, kind: "configuration") } ?? builtIn
+    let configuration = try RunConfiguration(
+      yaml: text, file: configurationFile ?? "built-in configuration \(preset)")
+    let hyperspace = try configuration.loadHyperspace()
     try TeacherStep.check(configuration.teacher, hyperspace: hyperspace)
     let display = ProgressDisplay(isQuiet: isQuiet)
     let data = try RunData(configuration, hyperspace: hyperspace, note: display.note)
@@ -80,7 +87,8 @@ public final class Run {
     let subnets = try perform(.search) {
       try SearchStep(
         context: context, space: space, predictor: predictor,
-        maximumMilliseconds: design.constraintsMilliseconds.last!
+        maximumMilliseconds: design.constraintsMilliseconds.last!,
+        constraintsMilliseconds: design.constraintsMilliseconds
       ).run(supernet)
     }
     if last == .search { return [] }
@@ -197,7 +205,7 @@ public final class Run {
       yaml: manifest.configuration, file: paths.configuration.path(percentEncoded: false))
     let report = try RunReport(
       paths: paths, manifest: manifest, configuration: configuration,
-      hyperspace: Program.hyperspace(configuration.hyperspace))
+      hyperspace: configuration.loadHyperspace())
     try AtomicFile.write(Data(report.page().html().utf8), to: paths.report)
     return paths.report
   }

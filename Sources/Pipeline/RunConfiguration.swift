@@ -1,4 +1,6 @@
 import InferenceRuntimes
+public import SearchSpaces
+public import SpaceEvolution
 public import StrictYAML
 public import TorchTraining
 
@@ -95,11 +97,14 @@ public struct RunConfiguration: Hashable, Sendable {
     public var randomSubnets: Int
     public var smallestInEveryStep: Bool
     public var labelSmoothing: Double
+    /// For the largest subnet: the share of features that the classifier does not see in a step.
+    public var dropout: Double
     public var divergence: SupernetTraining.Divergence
     public var labelShare: Double
   }
 
   public struct Search: Hashable, Sendable {
+    public var selection: SubnetSearch.Selection
     public var population: Int
     public var generations: Int
     public var mutations: Int
@@ -121,6 +126,8 @@ public struct RunConfiguration: Hashable, Sendable {
   public var data: Data
   /// A built-in name or a file.
   public var hyperspace: String
+  /// The one of the hyperspace's resolutions that the run is for; `nil` where it has only one.
+  public var resolution: Int?
   public var device: Device
   public var profile: Profile
   public var constraints: Constraints
@@ -138,13 +145,40 @@ public struct RunConfiguration: Hashable, Sendable {
   public static let builtInText = String(
     decoding: PackageResources.fashion_mnist_yaml, as: UTF8.self)
 
+  /// The names of the built-in configurations; the first is the demo.
+  public static let presetNames = ["fashion-mnist", "imagenet"]
+
+  /// The text of a built-in configuration; `nil` for a name that is none.
+  public static func preset(_ name: String) -> String? {
+    switch name {
+    case "fashion-mnist": builtInText
+    case "imagenet": String(decoding: PackageResources.imagenet_yaml, as: UTF8.self)
+    default: nil
+    }
+  }
+
+  /// The hyperspace in the device's form, with the run's resolution as its only one.
+  ///
+  /// - Throws: `YAMLError` where its file is faulty; `TrainingError` where it does not have the resolution.
+  public func loadHyperspace() throws -> Hyperspace {
+    var space = try Program.hyperspace(hyperspace, for: device.name)
+    guard let resolution else { return space }
+    guard space.resolutions.contains(resolution) else {
+      throw TrainingError(
+        "resolution: hyperspace \(space.name) has no \(resolution); right would be one of "
+          + space.resolutions.map(String.init).joined(separator: ", "))
+    }
+    space.resolutions = [resolution]
+    return space
+  }
+
   /// Reads a configuration file.
   ///
   /// - Throws: `YAMLError` with the line of what is wrong, and what would be right.
   public init(yaml text: String, file: String) throws(YAMLError) {
     self.text = text
     let root = try YAMLValue.parse(text, file: file).mapping(keys: [
-      "seed", "jobs", "data", "hyperspace", "device", "profile", "constraints", "teacher", "distillation",
+      "seed", "jobs", "data", "hyperspace", "resolution", "device", "profile", "constraints", "teacher", "distillation",
       "evolution", "optimizer", "supernet", "search", "fine-tuning",
     ])
     seed = UInt64(try root.required("seed").int(in: 0...Int.max))
@@ -153,6 +187,7 @@ public struct RunConfiguration: Hashable, Sendable {
     data = try Data(root.required("data"))
 
     hyperspace = try root.required("hyperspace").string()
+    resolution = try root.optional("resolution")?.int(in: 8...4_096)
 
     let device = try root.required("device").mapping(keys: ["name", "threads"])
     self.device = Device(
@@ -202,7 +237,7 @@ public struct RunConfiguration: Hashable, Sendable {
 
     let supernet = try root.required("supernet").mapping(keys: [
       "float-steps", "integer-steps", "epoch", "batch", "learning-rate", "integer-learning-rate", "random-subnets",
-      "smallest-in-every-step", "label-smoothing", "distillation",
+      "smallest-in-every-step", "label-smoothing", "dropout", "distillation",
     ])
     let inPlace = try supernet.required("distillation").mapping(keys: ["divergence", "label-share"])
     let divergence = try inPlace.required("divergence").choice(SupernetTraining.Divergence.allCases.map(\.rawValue))
@@ -216,12 +251,14 @@ public struct RunConfiguration: Hashable, Sendable {
       randomSubnets: try supernet.required("random-subnets").int(in: 0...64),
       smallestInEveryStep: try supernet.required("smallest-in-every-step").bool(),
       labelSmoothing: try supernet.required("label-smoothing").double(in: 0...0.9),
+      dropout: try supernet.optional("dropout")?.double(in: 0...0.9) ?? 0,
       divergence: SupernetTraining.Divergence(rawValue: divergence)!,
       labelShare: try inPlace.required("label-share").double(in: 0...1))
 
     let search = try root.required("search").mapping(
-      keys: ["population", "generations", "mutations", "crossovers", "images", "recalibration-images"])
+      keys: ["selection", "population", "generations", "mutations", "crossovers", "images", "recalibration-images"])
     self.search = Search(
+      selection: try search.optional("selection")?.choice(SubnetSearch.Selection.self) ?? .front,
       population: try search.required("population").int(in: 2...1_000_000),
       generations: try search.required("generations").int(in: 0...100_000),
       mutations: try search.required("mutations").int(in: 0...1_000_000),

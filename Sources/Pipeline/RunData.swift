@@ -25,8 +25,8 @@ struct RunData {
     let size = hyperspace.resolutions.last!
     guard hyperspace.resolutions.count == 1 else {
       throw TrainingError(
-        "hyperspace \(hyperspace.name) has \(hyperspace.resolutions.count) resolutions; a run on \(settings.name) needs one "
-          + "that has one")
+        "hyperspace \(hyperspace.name) has \(hyperspace.resolutions.count) resolutions, and a run is for one of them: set "
+          + "resolution: \(size), for example")
     }
     let source = ImageSource(settings, size: size, seed: configuration.seed)
     training = try source.load(.train, note: note)

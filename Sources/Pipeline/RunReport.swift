@@ -261,40 +261,34 @@ struct RunReport {
           }
         })
     }
-    return .init(
-      "Training",
-      [
-        .figure(
-          XYChart(
-            "Subnets of the supernet while it trains", x: Axis("Steps"), y: Axis("Validation images right", unit: "%"),
-            series: series,
-            rules: floatSteps > 0 ? [.init(.vertical, at: Double(floatSteps), label: "INT8 from here")] : []),
-          caption: "From the line on, every quantiser is in place.")
-      ] + restartBlocks)
+    let chart = XYChart(
+      "Subnets of the supernet while it trains", x: Axis("Steps"), y: Axis("Validation images right", unit: "%"),
+      series: series,
+      rules: floatSteps > 0 ? [.init(.vertical, at: Double(floatSteps), label: "INT8 from here")] : [])
+    var blocks: [ReportPage.Block] = [.figure(chart, caption: "From the line on, every quantiser is in place.")]
+    blocks += restartBlocks
+    return .init("Training", blocks)
   }
 
   /// What was trained again because it had collapsed; nothing where nothing had.
   private var restartBlocks: [ReportPage.Block] {
     guard !restarts.isEmpty else { return [] }
-    let count = restarts.count == 1 ? "One training" : "Trainings"
-    return [
-      .note(
-        "\(count) collapsed \(restarts.count == 1 ? "once" : "\(restarts.count) times"), went back to the last checkpoint, "
-          + "and on at a lower rate. The curves show what was kept."),
-      .table(
-        Table(
-          caption: "Restarts, in their order; the rate is a share of the configured one.",
-          columns: [
-            Column("Training"), Column("What was seen"), .number("At step"), .number("Back to step"), .number("Rate"),
-          ],
-          rows: restarts.map { restart in
-            [
-              Table.Cell("\(restart.network), \(restart.phase)"), Table.Cell(restart.reason),
-              Table.Cell(NumberText.count(restart.step)), Table.Cell(NumberText.count(restart.resumedFrom)),
-              Table.Cell(NumberText.significant(restart.rateFactor)),
-            ]
-          })),
+    let times = restarts.count == 1 ? "once" : "\(restarts.count) times"
+    let note =
+      "Training collapsed \(times), went back to the last checkpoint, and on at a lower rate. The curves show what was kept."
+    let columns: [Column] = [
+      Column("Training"), Column("What was seen"), .number("At step"), .number("Back to step"), .number("Rate"),
     ]
+    let rows: [[Table.Cell]] = restarts.map { restart in
+      let name = Table.Cell("\(restart.network), \(restart.phase)")
+      let numbers: [String] = [
+        NumberText.count(restart.step), NumberText.count(restart.resumedFrom),
+        NumberText.significant(restart.rateFactor),
+      ]
+      return [name, Table.Cell(restart.reason)] + numbers.map { Table.Cell($0) }
+    }
+    let caption = "Restarts, in their order; the rate is a share of the configured one."
+    return [.note(note), .table(Table(caption: caption, columns: columns, rows: rows))]
   }
 
   private var runSection: ReportPage.Section {

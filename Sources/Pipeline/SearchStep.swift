@@ -13,46 +13,54 @@ struct SearchStep {
   let predictor: LatencyPredictor
   /// The largest latency that the space was designed for; slower subnets are not asked for.
   let maximumMilliseconds: Double
+  /// Where the most accurate subnet under each latency is asked for, and not the front: one search a latency.
+  var constraintsMilliseconds: [Double] = []
 
   func run(_ store: ParameterStore) throws -> [SubnetRecord] {
     let settings = context.configuration.search
     let hyperspace = context.hyperspace
     var known: [Subnet: SubnetRecord] = [:]
     let log = try context.folder.records("subnets", of: SubnetRecord.self) { known[$0.subnet] = $0 }
-    let search = SubnetSearch(
-      hyperspace: hyperspace, space: space,
-      settings: .init(
-        population: settings.population, generations: settings.generations, mutations: settings.mutations,
-        crossovers: settings.crossovers, maximumLatencyMilliseconds: maximumMilliseconds),
-      seed: context.seed(for: "search"))
+    let isFront = settings.selection == .front || constraintsMilliseconds.isEmpty
+    let searches = (isFront ? [maximumMilliseconds] : constraintsMilliseconds).map { limit in
+      SubnetSearch(
+        hyperspace: hyperspace, space: space,
+        settings: .init(
+          selection: settings.selection, population: settings.population, generations: settings.generations,
+          mutations: settings.mutations, crossovers: settings.crossovers, maximumLatencyMilliseconds: limit),
+        seed: context.seed(for: "search"))
+    }
     let progress = context.display.begin(
       "Search the subnets", unit: "subnets",
-      total: settings.population + settings.generations * (settings.mutations + settings.crossovers),
+      total: searches.count
+        * (settings.population + settings.generations * (settings.mutations + settings.crossovers)),
       alreadyDone: known.count)
     defer { progress.finish() }
     let evaluator = try context.evaluator(images: settings.images)
     var records: [SubnetRecord] = []
-    _ = try search.run { subnet in
-      predictor.milliseconds(of: try NetworkGraph(subnet, of: space, in: hyperspace))
-    } evaluate: { generation, subnets in
-      let missing = subnets.filter { known[$0] == nil }
-      var fresh = [SubnetRecord?](repeating: nil, count: missing.count)
-      try fresh.withUnsafeMutableBufferPointer { slots in
-        nonisolated(unsafe) let slots = slots
-        try context.pool.forEach(missing.count) { index in
-          try Interruption.check()
-          let graph = try NetworkGraph(missing[index], of: space, in: hyperspace)
-          slots[index] = SubnetRecord(
-            generation: generation, subnet: missing[index], predictedMilliseconds: predictor.milliseconds(of: graph),
-            accuracy: try evaluator.accuracy(of: graph, store, precision: .quantized))
-          progress.advance()
+    for search in searches {
+      _ = try search.run { subnet in
+        predictor.milliseconds(of: try NetworkGraph(subnet, of: space, in: hyperspace))
+      } evaluate: { generation, subnets in
+        let missing = subnets.filter { known[$0] == nil }
+        var fresh = [SubnetRecord?](repeating: nil, count: missing.count)
+        try fresh.withUnsafeMutableBufferPointer { slots in
+          nonisolated(unsafe) let slots = slots
+          try context.pool.forEach(missing.count) { index in
+            try Interruption.check()
+            let graph = try NetworkGraph(missing[index], of: space, in: hyperspace)
+            slots[index] = SubnetRecord(
+              generation: generation, subnet: missing[index], predictedMilliseconds: predictor.milliseconds(of: graph),
+              accuracy: try evaluator.accuracy(of: graph, store, precision: .quantized))
+            progress.advance()
+          }
         }
+        // By generation and in the order of the draw, whichever worker was first.
+        try log.append(contentsOf: fresh.map { $0! })
+        for record in fresh { known[record!.subnet] = record! }
+        records += subnets.map { known[$0]! }
+        return subnets.map { known[$0]!.accuracy }
       }
-      // By generation and in the order of the draw, whichever worker was first.
-      try log.append(contentsOf: fresh.map { $0! })
-      for record in fresh { known[record!.subnet] = record! }
-      records += subnets.map { known[$0]! }
-      return subnets.map { known[$0]!.accuracy }
     }
     return records
   }

@@ -17,7 +17,8 @@ struct SupernetStep {
       hyperspace: hyperspace, space: space,
       settings: .init(
         randomSubnets: settings.randomSubnets, smallestInEveryStep: settings.smallestInEveryStep,
-        labelSmoothing: settings.labelSmoothing, divergence: settings.divergence, labelShare: settings.labelShare),
+        labelSmoothing: settings.labelSmoothing, dropout: settings.dropout, divergence: settings.divergence,
+        labelShare: settings.labelShare),
       seed: context.seed(for: "supernet"))
     var integer = training("integer", steps: settings.integerSteps)
     if try integer.isFinished(store) { return store }
@@ -59,9 +60,10 @@ struct SupernetStep {
     let optimizer = try context.sgd(store)
     let loop = context.loop(context.pool, learningRate: rate, steps: training.steps)
     let offset = precision == .quantized ? context.configuration.supernet.floatSteps : 0
-    try training.run(store: store, optimizer: optimizer, loop: loop, progress: progress) { step, _, batch in
+    try training.run(store: store, optimizer: optimizer, loop: loop, progress: progress) { step, worker, batch in
       try supernet.contribution(
-        graphs: supernet.graphs(step: offset + step), store: store, parameters: optimizer.parameters, batch: batch,
+        graphs: supernet.graphs(step: offset + step), step: offset + step, worker: worker, store: store,
+        parameters: optimizer.parameters, batch: batch,
         precision: precision)
     } validate: {
       try validate(store, precision: precision)

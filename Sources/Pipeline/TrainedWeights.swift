@@ -28,7 +28,7 @@ public struct TrainedWeights {
     let manifest = try RunFolder.manifest(of: folder)
     configuration = try RunConfiguration(
       yaml: manifest.configuration, file: RunFolderPaths(root: folder).configuration.path(percentEncoded: false))
-    hyperspace = try Program.hyperspace(configuration.hyperspace, for: configuration.device.name)
+    hyperspace = try configuration.loadHyperspace()
     data = try RunData(configuration, hyperspace: hyperspace)
   }
 

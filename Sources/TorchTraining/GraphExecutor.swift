@@ -66,14 +66,16 @@ extension ParameterStore {
   ///     are whole multiples of their step already (``Tensor/step``; where that is not known, the first convolution is
   ///     computed in real numbers).
   ///   - graph: The subnet. Its parameters are slices of this store's.
+  ///   - dropout: `[N, C, 1, 1]`, multiplies what the last node (the classifier) reads; `nil` to leave it alone.
   ///   - visit: Called with every node's output in order; for features of stages (`graph.stageOutputs`).
   /// - Returns: The last node's output, `[N, C, H, W]`; logits are `[N, K, 1, 1]` (``Tensor/flattened()``).
   /// - Throws: `TorchError` that names the node, such as one whose quantisers were never calibrated.
   public func forward(
     _ input: Tensor, through graph: NetworkGraph, precision: Precision, normalization: Normalization = .ofBatch,
-    visit: (NodeOutput) throws(TorchError) -> Void = { _ in }
+    dropout: Tensor? = nil, visit: (NodeOutput) throws(TorchError) -> Void = { _ in }
   ) throws(TorchError) -> Tensor {
     var pass = ForwardPass(store: self, precision: precision, normalization: normalization)
+    pass.dropout = dropout
     return try pass.run(graph, on: input, visit: visit)
   }
 }
@@ -87,6 +89,8 @@ struct ForwardPass {
   var outputQuantizer: (Node, Tensor?) throws(TorchError) -> ActivationQuantizer
   /// Gives the scales of a node's weights; sees the slice that they are for.
   var weightScales: (Node, Tensor) throws(TorchError) -> Tensor
+  /// Multiplies what the last node reads.
+  var dropout: Tensor?
   /// Receives each batch norm's mean and biased variance of this batch.
   var receiveStatistics: ((Node, BatchNormStatistics.Moments) throws(TorchError) -> Void)?
   /// Whether every output is there in real numbers before it is quantised, as a calibration needs it.
@@ -115,7 +119,11 @@ struct ForwardPass {
         throw error.naming(node.name)
       }
       try visit(NodeOutput(index: index, raw: raw, result: value))
-      values.append(value)
+      if let dropout, graph.nodes.last?.inputs.first == index {
+        values.append(.real(try value.real() * dropout))
+      } else {
+        values.append(value)
+      }
       // Let go of what nobody reads any more: without gradients that is most of the memory.
       for read in node.inputs {
         remainingReaders[read] -= 1

@@ -23,18 +23,21 @@ public struct SupernetTraining {
     public var smallestInEveryStep: Bool
     /// For the largest subnet's labels.
     public var labelSmoothing: Double
+    /// For the largest subnet: the probability with which each feature that the classifier reads is left out of a step.
+    public var dropout: Double
     public var divergence: Divergence
     /// Weight of the labels in the loss of all but the largest subnet; the divergence has the rest. The paper's is 0. A
     /// largest subnet that is itself at its beginning teaches little, which is what some labels make up for.
     public var labelShare: Double
 
     public init(
-      randomSubnets: Int, smallestInEveryStep: Bool, labelSmoothing: Double, divergence: Divergence = .alpha,
-      labelShare: Double = 0
+      randomSubnets: Int, smallestInEveryStep: Bool, labelSmoothing: Double, dropout: Double = 0,
+      divergence: Divergence = .alpha, labelShare: Double = 0
     ) {
       self.randomSubnets = randomSubnets
       self.smallestInEveryStep = smallestInEveryStep
       self.labelSmoothing = labelSmoothing
+      self.dropout = dropout
       self.divergence = divergence
       self.labelShare = labelShare
     }
@@ -70,15 +73,18 @@ public struct SupernetTraining {
   ///
   /// - Parameters:
   ///   - graphs: Of the step's subnets, largest first.
+  ///   - step: With the worker, tells which features are dropped.
   ///   - parameters: In the optimiser's order.
   public func contribution(
-    graphs: [NetworkGraph], store: ParameterStore, parameters: [Tensor], batch: TrainingBatch, precision: Precision
+    graphs: [NetworkGraph], step: Int, worker: Int, store: ParameterStore, parameters: [Tensor], batch: TrainingBatch,
+    precision: Precision
   ) throws -> TrainingLoop.Contribution {
     var sum = GradientSum(count: parameters.count)
     var teacher: Tensor?
     var largestLoss = 0.0
     for graph in graphs {
-      let logits = try store.forward(batch.images, through: graph, precision: precision).flattened()
+      let dropout = try teacher == nil ? dropoutMask(graph, images: batch.images.shape[0], step, worker) : nil
+      let logits = try store.forward(batch.images, through: graph, precision: precision, dropout: dropout).flattened()
       let loss: Tensor
       if let teacher {
         loss = try distillationLoss(logits, teacher: teacher, labels: batch.labels)
@@ -90,6 +96,18 @@ public struct SupernetTraining {
       try sum.add(loss.gradients(of: parameters))
     }
     return .init(gradients: sum, loss: largestLoss)
+  }
+
+  /// `[N, C, 1, 1]` of 0 and `1 / (1 - p)`, so that the mean stays; `nil` without dropout.
+  public func dropoutMask(_ graph: NetworkGraph, images: Int, _ step: Int, _ worker: Int) throws(TorchError) -> Tensor?
+  {
+    guard settings.dropout > 0, let features = graph.nodes.last?.inputs.first else { return nil }
+    let channels = graph.nodes[features].shape.channels
+    var generator = SeededGenerator(seed: seed, stream: "dropout-\(worker)", step)
+    let kept = Float(1 / (1 - settings.dropout))
+    return try Tensor.floats(
+      (0..<images * channels).map { _ in generator.uniform() < settings.dropout ? 0 : kept },
+      shape: [images, channels, 1, 1])
   }
 
   private func distillationLoss(_ logits: Tensor, teacher: Tensor, labels: Tensor) throws(TorchError) -> Tensor {

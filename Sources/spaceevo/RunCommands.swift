@@ -5,25 +5,54 @@ import Pipeline
 /// The run folder and its configuration.
 struct RunOptions: ParsableArguments {
   @Argument(
-    help: "The configuration, a YAML file; the built-in Fashion-MNIST demo where left out.", completion: .file())
+    help: "The configuration, a YAML file; a built-in one where left out.", completion: .file())
   var configuration: String?
 
-  @Option(name: .customLong("run"), help: "The run folder: made, or gone on with.", completion: .directory)
+  @Option(
+    help: "The built-in configuration: fashion-mnist, the demo, or imagenet, the paper's values.",
+    completion: .list(RunConfiguration.presetNames))
+  var preset: String?
+
+  @Option(
+    name: .customLong("run"), help: "The run folder: made, or gone on with.", completion: .directory
+  )
   var folder: String?
 
   @Flag(help: "No progress on standard error.")
   var quiet = false
 
+  private var presetName: String { preset ?? RunConfiguration.presetNames[0] }
+
+  mutating func validate() throws {
+    guard preset == nil || configuration == nil else {
+      throw ValidationError("Give a configuration file or --preset, not both.")
+    }
+    _ = try presetText
+  }
+
+  /// The text of the built-in configuration.
+  var presetText: String {
+    get throws {
+      if let text = RunConfiguration.preset(presetName) { return text }
+      throw ValidationError(
+        "--preset \(presetName): right would be one of \(RunConfiguration.presetNames.joined(separator: ", "))."
+      )
+    }
+  }
+
   func open() throws -> Run {
     guard let folder else { throw ValidationError("Name the run folder with --run FOLDER.") }
-    return try Run(folder: URL(filePath: folder), configurationFile: configuration, isQuiet: quiet)
+    return try Run(
+      folder: URL(filePath: folder), configurationFile: configuration, preset: presetName,
+      isQuiet: quiet)
   }
 }
 
 struct RunCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "run",
-    abstract: "The whole job: measure, teach, distil, design, train, search, export, evaluate, report.",
+    abstract:
+      "The whole job: measure, teach, distil, design, train, search, export, evaluate, report.",
     discussion: "Stopped at any moment, the same command goes on from the last finished unit.")
 
   @OptionGroup var options: RunOptions
@@ -31,12 +60,15 @@ struct RunCommand: ParsableCommand {
   @Flag(help: "Print the resulting models as JSON on standard output.")
   var json = false
 
-  @Flag(help: "Print the built-in configuration, with every key explained, and do nothing else.")
+  @Flag(
+    help:
+      "Print the built-in configuration (of --preset), with every key explained, and do nothing else."
+  )
   var printConfiguration = false
 
   func run() throws {
     if printConfiguration {
-      print(RunConfiguration.builtInText, terminator: "")
+      print(try options.presetText, terminator: "")
       return
     }
     let run = try options.open()
@@ -47,14 +79,16 @@ struct RunCommand: ParsableCommand {
 
 struct TrainCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "train", abstract: "The quantised-for-all supernet of the best space, and all steps before it.")
+    commandName: "train",
+    abstract: "The quantised-for-all supernet of the best space, and all steps before it.")
   @OptionGroup var options: RunOptions
   func run() throws { try options.open().through(.supernet) }
 }
 
 struct SearchCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "search", abstract: "The accuracy-latency front of the supernet's subnets, and all steps before it.")
+    commandName: "search",
+    abstract: "The accuracy-latency front of the supernet's subnets, and all steps before it.")
   @OptionGroup var options: RunOptions
   func run() throws { try options.open().through(.search) }
 }
@@ -64,5 +98,7 @@ struct ReportCommand: ParsableCommand {
     commandName: "report", abstract: "Write the report of a run again, from its records.")
   @Option(name: .customLong("run"), help: "The run folder.", completion: .directory)
   var folder: String
-  func run() throws { print(try Run.writeReport(of: URL(filePath: folder)).path(percentEncoded: false)) }
+  func run() throws {
+    print(try Run.writeReport(of: URL(filePath: folder)).path(percentEncoded: false))
+  }
 }

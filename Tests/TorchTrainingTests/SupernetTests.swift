@@ -281,3 +281,55 @@ private func processorSeconds(_ clock: clockid_t) -> Double {
   clock_gettime(clock, &time)
   return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
 }
+
+@Suite struct DropoutTests {
+  @Test("Dropout is for the largest subnet, keeps the mean, and is a function of seed, step and worker")
+  func mask() throws {
+    let supernet = try SmallSupernet(SmallSupernet.encodings[0])
+    let store = try ParameterStore(supernet.layout, seed: 1)
+    let (pixels, labels) = supernet.images(8, seed: 5)
+    let batch = TrainingBatch(
+      images: try supernet.tensor(pixels), labels: try Tensor.integers(labels, shape: [8]))
+    let parameters = try store.tensors(store.layout.names)
+    func contribution(dropout: Double, step: Int, worker: Int) throws -> (loss: Double, head: [Float], stem: [Float]) {
+      let training = SupernetTraining(
+        hyperspace: supernet.hyperspace, space: supernet.space,
+        settings: .init(randomSubnets: 0, smallestInEveryStep: false, labelSmoothing: 0.1, dropout: dropout), seed: 3)
+      let part = try training.contribution(
+        graphs: training.graphs(step: 0), step: step, worker: worker, store: store, parameters: parameters,
+        batch: batch, precision: .float)
+      func gradient(_ name: String) throws -> [Float] {
+        let index = try #require(store.layout.names.firstIndex(of: name))
+        return try #require(part.gradients.sums[index]).floats()
+      }
+      return (part.loss, try gradient("logits.weight"), try gradient("first_conv.weight"))
+    }
+    let without = try contribution(dropout: 0, step: 1, worker: 0)
+    let first = try contribution(dropout: 0.5, step: 1, worker: 0)
+    let again = try contribution(dropout: 0.5, step: 1, worker: 0)
+    #expect(first.loss == again.loss && first.head == again.head)
+    #expect(first.loss != without.loss)
+    #expect(try contribution(dropout: 0.5, step: 2, worker: 0).loss != first.loss)
+    #expect(try contribution(dropout: 0.5, step: 1, worker: 1).loss != first.loss)
+
+    let graph = try NetworkGraph(
+      supernet.hyperspace.largestSubnet(of: supernet.space), of: supernet.space, in: supernet.hyperspace)
+    let settings = SupernetTraining.Settings(
+      randomSubnets: 1, smallestInEveryStep: true, labelSmoothing: 0, dropout: 0.25)
+    let training = SupernetTraining(
+      hyperspace: supernet.hyperspace, space: supernet.space, settings: settings, seed: 3)
+    let mask = try #require(try training.dropoutMask(graph, images: 64, 0, 0)).floats()
+    #expect(Set(mask) == [0, 1 / 0.75])
+    // 64 images of 256 features: the mean of the mask is within five standard deviations of 1.
+    let mean = mask.reduce(0, +) / Float(mask.count)
+    let deviation = (1 / 0.75 - 1 as Float).squareRoot() / Float(mask.count).squareRoot()
+    #expect(abs(mean - 1) < 5 * deviation)
+
+    // With everything dropped the classifier has its biases only.
+    let features = graph.nodes[try #require(graph.nodes.last?.inputs.first)].shape.channels
+    let logits = try store.forward(
+      batch.images, through: graph, precision: .float, dropout: Tensor.zeros(shape: [8, features, 1, 1])
+    ).floats()
+    #expect(try logits == Array(repeating: store.tensor("logits.bias").floats(), count: 8).flatMap(\.self))
+  }
+}

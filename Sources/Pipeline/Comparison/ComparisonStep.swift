@@ -1,5 +1,6 @@
 import DeviceLatency
 import Foundation
+import InferenceRuntimes
 import NetworkGraphs
 import RunFolders
 import SearchSpaces
@@ -107,13 +108,17 @@ struct ComparisonEntries {
 }
 
 extension RunContext {
-  /// This run's context in a folder, and with a seed and device, of a part's own.
+  /// This run's context in a folder, and with a seed and device, of a part's own. Networks take the device's form.
   ///
   /// - Parameter path: Within the run folder.
   func inside(_ path: String, seed: UInt64? = nil, device: String? = nil) throws -> RunContext {
     var configuration = configuration
     if let seed { configuration.seed = seed }
-    if let device { configuration.device.name = device }
+    var hyperspace = hyperspace
+    if let device {
+      configuration.device.name = device
+      hyperspace = hyperspace.roundingAddends(try Device(device).evaluationRuntime.roundsAddends)
+    }
     let inner = try RunFolder(
       at: folder.paths.root.appending(path: path), configuration: configuration.text,
       seeds: ["run": configuration.seed], program: Program.name, libraries: folder.manifest.libraries)

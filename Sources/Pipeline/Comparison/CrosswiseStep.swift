@@ -30,7 +30,8 @@ public struct CrosswiseRecord: Hashable, Sendable, Codable {
 /// there than one that was designed for the other?
 ///
 /// The tables' losses belong to no device, so the other device's design takes the same stages with its own latencies:
-/// only its profile is measured. Each of the two supernets is searched on each device, at latencies of that device.
+/// only its profile is measured. Each of the two supernets is searched on each device, at latencies of that device. Both
+/// are trained in the form of the run's own device, which has every quantiser that the other's has.
 struct CrosswiseStep {
   typealias Side = CrosswiseRecord.Side
 
@@ -53,10 +54,19 @@ struct CrosswiseStep {
   }
 
   /// - Returns: Four records: each space on each device.
-  /// - Throws: `TrainingError` where the other device is the run's own, or another than the run was crossed with before.
+  /// - Throws: `TrainingError` where the other device is the run's own, or another than the run was crossed with before, or
+  ///   has quantisers that the run's own does without.
   func run() throws -> [CrosswiseRecord] {
-    guard try Device(otherDevice) != context.device else {
+    let ownDevice = try context.device
+    let device = try Device(otherDevice)
+    guard device != ownDevice else {
       throw TrainingError("--crosswise \(otherDevice): this is the run's own device; name another one")
+    }
+    guard ownDevice.evaluationRuntime.roundsAddends || !device.evaluationRuntime.roundsAddends else {
+      throw TrainingError(
+        "--crosswise \(otherDevice): it rounds before additions and this run's device does not, so that a supernet for the "
+          + "one lacks quantisers that the other needs; compare in a run for \(otherDevice), and cross that with "
+          + "\(context.configuration.device.name)")
     }
     let other = try context.inside("crosswise/other", device: otherDevice)
     let own = Half(
@@ -99,24 +109,29 @@ struct CrosswiseStep {
   }
 
   /// Profile, design and supernet for the other device.
-  private func half(_ context: RunContext) throws -> Half {
-    let predictor = try ProfileStep(context: context).run()
-    let device = try context.device.identity(threads: context.configuration.device.threads)
+  private func half(_ other: RunContext) throws -> Half {
+    let predictor = try ProfileStep(context: other).run()
+    let device = try other.device.identity(threads: other.configuration.device.threads)
     guard predictor.device.name == device.name else {
       throw TrainingError(
         "--crosswise \(otherDevice): this run was crossed with \(predictor.device.name) before; give that device again, "
           + "or compare in another run folder")
     }
-    try writeTables(with: predictor, to: context.folder.paths.tables)
-    let design = try DesignStep(context: context, predictor: predictor).run()
+    try writeTables(with: predictor, to: other.folder.paths.tables, in: other.hyperspace)
+    let design = try DesignStep(context: other, predictor: predictor).run()
     return Half(
       predictor: predictor, design: design,
-      supernet: try SupernetStep(context: context, space: design.best[0].space).run())
+      supernet: try SupernetStep(
+        context: context.inside("crosswise/other-supernet"), space: design.best[0].space
+      ).run())
   }
 
   /// The run's tables with another device's latencies.
-  private func writeTables(with predictor: LatencyPredictor, to folder: URL) throws {
-    let hyperspace = context.hyperspace
+  ///
+  /// - Parameter hyperspace: In that device's form.
+  private func writeTables(
+    with predictor: LatencyPredictor, to folder: URL, in hyperspace: Hyperspace
+  ) throws {
     let tables = try StageTables(folder: context.folder.paths.tables, hyperspace: hyperspace)
     for var table in tables.tables.values {
       let stage = hyperspace.searchedStages[table.key.stage]

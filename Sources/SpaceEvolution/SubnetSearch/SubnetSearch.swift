@@ -1,12 +1,22 @@
 public import SearchSpaces
 
 /// Evolutionary search of a search space's subnets for the whole accuracy-latency front (NSGA-II, Deb et al., 2002, with
-/// the paper's mutations and crossovers in place of its single constraint).
+/// the paper's mutations and crossovers in place of its single constraint), or for the most accurate subnet under one
+/// latency, as in the paper.
 ///
 /// The search is a pure function of its seed and of what `evaluate` returns: a run that was interrupted is repeated with
 /// the evaluations that were kept, and goes on where it stopped.
 public struct SubnetSearch: Sendable {
+  /// Which subnets survive a generation.
+  public enum Selection: String, Hashable, Sendable, CaseIterable {
+    /// Those that no other dominates in latency and accuracy, spread over the front.
+    case front
+    /// The most accurate, whatever their latency below the constraint.
+    case accuracy
+  }
+
   public struct Settings: Hashable, Sendable {
+    public var selection: Selection
     /// Subnets of the first generation, drawn at random, and survivors of each later one.
     public var population: Int
     /// Generations after the first.
@@ -21,9 +31,10 @@ public struct SubnetSearch: Sendable {
     public var maximumLatencyMilliseconds: Double?
 
     public init(
-      population: Int, generations: Int, mutations: Int, crossovers: Int, mutationProbability: Double = 0.1,
-      maximumLatencyMilliseconds: Double? = nil
+      selection: Selection = .front, population: Int, generations: Int, mutations: Int, crossovers: Int,
+      mutationProbability: Double = 0.1, maximumLatencyMilliseconds: Double? = nil
     ) {
+      self.selection = selection
       self.population = population
       self.generations = generations
       self.mutations = mutations
@@ -112,7 +123,7 @@ public struct SubnetSearch: Sendable {
             fastestMilliseconds: try latency(ends[0]))
         }
       } else {
-        let parents = Parents(population)
+        let parents = Parents(population, settings.selection)
         try propose(settings.mutations) { mutate(parents.tournament(&$0), using: &$0) }
         try propose(settings.crossovers) { cross(parents.tournament(&$0), parents.tournament(&$0), using: &$0) }
       }
@@ -129,7 +140,7 @@ public struct SubnetSearch: Sendable {
   }
 
   private func survivors(_ candidates: [Candidate]) -> [Candidate] {
-    let parents = Parents(candidates)
+    let parents = Parents(candidates, settings.selection)
     return candidates.indices.sorted { parents.isBetter($0, $1) }.prefix(settings.population).map { candidates[$0] }
   }
 
@@ -176,9 +187,21 @@ private struct Parents {
   let ranks: [Int]
   let distances: [Double]
 
-  init(_ candidates: [SubnetSearch.Candidate]) {
+  init(_ candidates: [SubnetSearch.Candidate], _ selection: SubnetSearch.Selection) {
     self.candidates = candidates
     let objectives = candidates.map(\.objectives)
+    guard selection == .front else {
+      // One rank a place: the most accurate first, of equal ones the faster.
+      var ranks = [Int](repeating: 0, count: candidates.count)
+      let order = objectives.indices.sorted {
+        let (a, b) = (objectives[$0], objectives[$1])
+        return (-a.accuracy, a.latencyMilliseconds, $0) < (-b.accuracy, b.latencyMilliseconds, $1)
+      }
+      for (rank, index) in order.enumerated() { ranks[index] = rank }
+      self.ranks = ranks
+      distances = [Double](repeating: 0, count: candidates.count)
+      return
+    }
     ranks = ParetoFront.ranks(objectives)
     distances = ParetoFront.crowdingDistances(objectives, ranks: ranks)
   }

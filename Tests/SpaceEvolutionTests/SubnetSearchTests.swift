@@ -1,0 +1,76 @@
+import NetworkGraphs
+import SearchSpaces
+import SpaceEvolution
+import Testing
+
+@Suite struct SubnetSearchTests {
+  private let hyperspace: Hyperspace
+  private let space: SearchSpace
+
+  init() throws {
+    hyperspace = try #require(Hyperspace.builtIn("mini32"))
+    space = try hyperspace.space("mini32-0123-0000")
+  }
+
+  private func search(_ selection: SubnetSearch.Selection, limit: Double?) -> SubnetSearch {
+    SubnetSearch(
+      hyperspace: hyperspace, space: space,
+      settings: .init(
+        selection: selection, population: 16, generations: 8, mutations: 8, crossovers: 8,
+        maximumLatencyMilliseconds: limit),
+      seed: 5)
+  }
+
+  /// Millions of MACs stand for milliseconds.
+  private func latency(_ subnet: Subnet) throws -> Double {
+    Double(try NetworkGraph(subnet, of: space, in: hyperspace).cost.macs) / 1e6
+  }
+
+  /// Kernels and late widths help, and cost; early widths only cost.
+  private func accuracy(_ subnet: Subnet) -> Double {
+    let blocks = subnet.stages.joined()
+    let late = subnet.stages.last!.map(\.width).reduce(0, +)
+    return Double(blocks.map(\.kernel).reduce(0, +)) / 100 + Double(late) / 1_000
+  }
+
+  private func run(_ search: SubnetSearch) throws -> (first: [Double], all: [SubnetSearch.Candidate]) {
+    var first: [Double] = []
+    let all = try search.run(latency: latency) { generation, subnets in
+      let accuracies = subnets.map(accuracy)
+      if generation == 0 { first = accuracies }
+      return accuracies
+    }
+    return (first, all)
+  }
+
+  @Test(arguments: SubnetSearch.Selection.allCases)
+  func `a search stays under its latency, evaluates nothing twice, and finds better than its first draw`(
+    selection: SubnetSearch.Selection
+  ) throws {
+    let smallest = try latency(hyperspace.smallestSubnet(of: space))
+    let limit = 2 * smallest
+    let (first, all) = try run(search(selection, limit: limit))
+    #expect(all.allSatisfy { $0.objectives.latencyMilliseconds <= limit })
+    #expect(Set(all.map(\.subnet)).count == all.count)
+    #expect(all.map(\.objectives.accuracy).max()! > first.max()!)
+    #expect(try run(search(selection, limit: limit)).all == all, "the same seed, the same search")
+  }
+
+  @Test func `selected by accuracy alone, a search comes at least as far under one latency as the search of the front`()
+    throws
+  {
+    let limit = try 2 * latency(hyperspace.smallestSubnet(of: space))
+    func best(_ selection: SubnetSearch.Selection) throws -> Double {
+      try run(search(selection, limit: limit)).all.map(\.objectives.accuracy).max()!
+    }
+    #expect(try best(.accuracy) >= best(.front))
+  }
+
+  @Test(arguments: SubnetSearch.Selection.allCases)
+  func `a latency out of reach is refused with the nearest there is`(selection: SubnetSearch.Selection) throws {
+    let fastest = try latency(hyperspace.smallestSubnet(of: space))
+    let error = #expect(throws: SubnetSearch.Unreachable.self) { try run(search(selection, limit: fastest / 2)) }
+    #expect(error?.fastestMilliseconds == fastest)
+    #expect(error.map { "\($0)".contains("\(fastest) ms") } == true)
+  }
+}
