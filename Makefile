@@ -32,12 +32,12 @@ test: setup lint ## Check the format, build everything and run all tests
 	swift build -c release --build-tests
 	. scripts/engine-environment.sh && swift test -c release $(SWIFT_TEST_FLAGS) --skip-build
 
-bench: ## Time scores, evolution and optimum; TABLES=FOLDER names the published onnxw tables
+bench: ## Time opening 100,000 records, scores, evolution and optimum; TABLES=FOLDER names the published onnxw tables
 	SPACEEVO_PURE=1 swift build -c release --scratch-path .build-pure --product spaceevo-benchmarks
 	.build-pure/release/spaceevo-benchmarks $(TABLES)
 
-torture: build ## Kill small runs at random moments and at every write, and compare what they end with; half an hour
-	python3 scripts/torture.py
+torture: build ## Kill small runs, fill their disk, fail their writes, and compare what they end with; half an hour
+	python3 scripts/torture.py $(TORTURE)
 
 fuzz: setup ## Feed every parser a million changed inputs, or PARSER=NAME; RUNS=NUMBER or TIME=SECONDS each
 	scripts/fuzz-build --product spaceevo-fuzz

@@ -21,10 +21,11 @@ func reportRecordFiles() throws {
     try begun.log.append(contentsOf: try measurements(count))
   }
   let size = try Data(contentsOf: RunFolderPaths(root: url).recordFile("latency"), options: .mappedIfSafe).count
+  let before = processorSeconds()
   let opened = try measure { try open().records.count }
   report(
     "open a run folder of \(opened.result) records", opened.seconds, "s",
-    "\(String(format: "%.1f", Double(size) / 1e6)) MB")
+    String(format: "%.1f MB, %.2f s of the processors", Double(size) / 1e6, processorSeconds() - before))
 }
 
 private func measurements(_ count: Int) throws -> [LatencyMeasurement] {

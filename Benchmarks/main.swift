@@ -70,6 +70,7 @@ do {
   guard let onnxw = Hyperspace.builtIn("onnxw"), let mobilew = Hyperspace.builtIn("mobilew") else {
     fatalError("onnxw and mobilew are built in")
   }
+  try reportRecordFiles()
   if let folder = CommandLine.arguments.dropFirst().first, !folder.isEmpty {
     print("onnxw, tables of \(folder)")
     let tables = try measure { try StageTables(folder: URL(filePath: folder), hyperspace: onnxw) }
@@ -88,7 +89,6 @@ do {
   print("mobilew, made-up tables")
   let tables = try syntheticTables(of: mobilew, rows: 1_000, resolutions: [160, 192, 224], seed: 1)
   try run(mobilew, tables, milliseconds: [15])
-  try reportRecordFiles()
 } catch {
   FileHandle.standardError.write(Data("\(error)\n".utf8))
   exit(1)

@@ -392,7 +392,9 @@ def main():
         parser.error(f"--phases: {unknown[0]} is none of {', '.join(PHASES)}")
     enter_namespace()
 
-    folder = (options.keep or pathlib.Path(tempfile.mkdtemp(prefix="spaceevo-torture-"))).resolve()
+    # In memory, where that can be: SIGKILL takes nothing that was written, on whatever it was, and a busy disk takes long.
+    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+    folder = (options.keep or pathlib.Path(tempfile.mkdtemp(prefix="spaceevo-torture-", dir=memory))).resolve()
     folder.mkdir(parents=True, exist_ok=True)
     for leftover in [*PHASES, "whole", "disk", "truncated"]:
         shutil.rmtree(folder / leftover, ignore_errors=True)
