@@ -125,9 +125,12 @@ extension DesignRecord {
     let file = paths.recordFile("design")
     guard let design = try RecordLog<DesignRecord>.all(file).last else { return nil }
     guard !design.best.isEmpty, !design.constraintsMilliseconds.isEmpty else {
-      throw TrainingError("\(file.relativePath): the design has no space or no latency; remove the file, and it is made again")
+      throw TrainingError(
+        "\(file.relativePath): the design has no space or no latency; remove the file, and it is made again")
     }
-    for score in design.best + [design.proof?.evolved].compactMap(\.self) { try score.check(in: hyperspace, file: file) }
+    for score in design.best + [design.proof?.evolved].compactMap(\.self) {
+      try score.check(in: hyperspace, file: file)
+    }
     return design
   }
 }
