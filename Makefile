@@ -26,7 +26,7 @@ demo: build ## Design, train, export and measure INT8 networks on this machine, 
 	./spaceevo run --run "$(RUN)"
 
 lint: ## Check the format of all Swift files, as `make test` does first
-	swift format lint --strict --parallel --recursive Package.swift Sources Tests $(wildcard Benchmarks)
+	swift format lint --strict --parallel --recursive Package.swift Sources Tests Fuzzing $(wildcard Benchmarks)
 
 test: setup lint ## Check the format, build everything and run all tests
 	swift build -c release --build-tests

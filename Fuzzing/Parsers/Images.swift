@@ -11,13 +11,15 @@ extension Parser {
         // Of a compressed file, either may be right.
         do {
           try useIDX(data, rank: rank)
-        } catch where bytes.starts(with: [0x1f, 0x8b]) {
+        } catch  where bytes.starts(with: [0x1f, 0x8b]) {
           try useIDX(data, rank: 1)
         }
       },
       Parser(name: "cifar", seeds: { [cifarFile(labelBytes: 1), cifarFile(labelBytes: 2)] }) { bytes in
         do {
-          _ = try Scratch.withFile(bytes, named: "test_batch.bin") { try CIFAR10.load(folder: $0, part: .test).classCounts }
+          _ = try Scratch.withFile(bytes, named: "test_batch.bin") {
+            try CIFAR10.load(folder: $0, part: .test).classCounts
+          }
         } catch is DatasetError {
           _ = try Scratch.withFile(bytes, named: "test.bin") { try CIFAR100.load(folder: $0, part: .test).classCounts }
         }
@@ -62,13 +64,15 @@ extension Parser {
 
   private static func cifarFile(labelBytes: Int) -> [UInt8] {
     (0..<2).flatMap { image in
-      [UInt8](repeating: UInt8(3 + image), count: labelBytes) + (0..<3072).map { UInt8(truncatingIfNeeded: $0 * 7 + image) }
+      [UInt8](repeating: UInt8(3 + image), count: labelBytes)
+        + (0..<3072).map { UInt8(truncatingIfNeeded: $0 * 7 + image) }
     }
   }
 
   private static func images() throws -> [[UInt8]] {
     let grey = Picture(channels: 1, height: 9, width: 12, pixels: (0..<108).map { UInt8($0 * 2) })
-    let colour = Picture(channels: 3, height: 40, width: 33, pixels: (0..<3960).map { UInt8(truncatingIfNeeded: $0 * 31) })
+    let colour = Picture(
+      channels: 3, height: 40, width: 33, pixels: (0..<3960).map { UInt8(truncatingIfNeeded: $0 * 31) })
     return [
       grey.encoded(), grey.encoded(jpegQuality: 80), colour.encoded(), colour.encoded(jpegQuality: 50), progressive,
     ]

@@ -25,8 +25,11 @@ extension Parser {
   private static func run(_ model: [UInt8], in runtime: LocalRuntime) throws {
     let session = try runtime.session(model)
     let images = (session.inputs.first?.shape.first ?? nil) ?? 1
+    guard images <= 64 else { return }
     _ = try session.time(calls: 1, images: images)
-    guard session.inputs.count == 1, session.inputs[0].elementsPerImage * images <= 1 << 16 else { return }
+    guard session.inputs.count == 1, session.inputs[0].elementsPerImage * images <= 1 << 16,
+      session.inputs[0].element == .uint8, session.outputs.first?.element == .float
+    else { return }
     _ = try session.evaluate(
       [UInt8](repeating: 9, count: session.inputs[0].elementsPerImage * images),
       labels: [Int32](repeating: 0, count: images))

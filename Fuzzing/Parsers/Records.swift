@@ -26,7 +26,9 @@ extension Parser {
         _ = (predictor.summary, predictor.warning)
       },
       Parser(name: "model-card", seeds: { [try card()] }) { bytes in
-        _ = try Scratch.withFile(bytes, named: "a.json") { try ONNXModel.card(of: $0.appending(path: "a.onnx")).classes }
+        _ = try Scratch.withFile(bytes, named: "a.json") {
+          try ONNXModel.card(of: $0.appending(path: "a.onnx")).classes
+        }
       },
       Parser(name: "report", seeds: { try reports() }) { bytes in try writeReport(bytes) },
     ]
@@ -40,7 +42,8 @@ extension Parser {
 
   // MARK: - Records
 
-  private static let device = #"{"name":"onnxruntime","version":"1.32.0","processor":"A","instructionSets":["avx2"],"threads":1}"#
+  private static let device =
+    #"{"name":"onnxruntime","version":"1.32.0","processor":"A","instructionSets":["avx2"],"threads":1}"#
 
   private static var latencyRecords: String {
     let subjects = [

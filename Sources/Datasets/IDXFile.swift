@@ -10,7 +10,7 @@ package struct IDXFile {
   package let elements: [UInt8]
 
   /// No data set of this format comes near; a larger number is a damaged header.
-  static let largestElementCount = 1 << 31
+  static let largestElementCount = 1 << 32
 
   /// - Parameters:
   ///   - rank: 1 for labels, 3 for images.

@@ -125,7 +125,9 @@ extension Picture {
               let line = (channel * newHeight + row) * newWidth
               for column in 0..<newWidth {
                 var sum: Float = 0
-                for tap in rows.range(row) { sum += rows.weights[tap] * wide[(rows.places[tap] - top) * newWidth + column] }
+                for tap in rows.range(row) {
+                  sum += rows.weights[tap] * wide[(rows.places[tap] - top) * newWidth + column]
+                }
                 output[line + column] = UInt8(max(0, min(255, sum.rounded())))
               }
             }

@@ -67,7 +67,8 @@ public struct LatencyMeasurement: Hashable, Sendable, Codable {
       device: try container.decode(DeviceIdentity.self, forKey: .device),
       subject: try container.decode(LatencySubject.self, forKey: .subject), nanoseconds: try number(.nanoseconds),
       spreadPercent: try number(.spreadPercent), slices: try container.decode(Int.self, forKey: .slices),
-      rounds: try container.decode(Int.self, forKey: .rounds), isGated: try container.decode(Bool.self, forKey: .isGated),
+      rounds: try container.decode(Int.self, forKey: .rounds),
+      isGated: try container.decode(Bool.self, forKey: .isGated),
       probeNanoseconds: try number(.probeNanoseconds), secondsSince1970: try number(.secondsSince1970))
   }
 

@@ -69,7 +69,9 @@ public struct CommandDevice: Hashable, Sendable {
     name = try nameValue.string()
     // Pages are called by it.
     guard name.utf8.count <= 100, !name.hasPrefix("."), name.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7f && $0 != 0x2f })
-    else { throw nameValue.error("is no name of a device: up to 100 characters without \"/\" are right, no \".\" first") }
+    else {
+      throw nameValue.error("is no name of a device: up to 100 characters without \"/\" are right, no \".\" first")
+    }
     version = try root.required("version").string()
     processor = try root.optional("processor")?.string() ?? "not told"
     threads = try root.optional("threads")?.int(in: 1...256)
@@ -83,7 +85,9 @@ public struct CommandDevice: Hashable, Sendable {
     clean = try command("clean")
     if let value = root.optional("pattern") {
       let text = try value.string()
-      guard text.utf8.count <= 1_000 else { throw value.error("has \(text.utf8.count) bytes; a pattern has at most 1000") }
+      guard text.utf8.count <= 1_000 else {
+        throw value.error("has \(text.utf8.count) bytes; a pattern has at most 1000")
+      }
       guard groupCount(text) == 1 else {
         throw value.error("is no regular expression with one group for the number, such as \"Median: +([0-9.]+) ms\"")
       }

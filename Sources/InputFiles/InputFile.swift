@@ -26,7 +26,7 @@ public enum InputFile {
     guard length <= limit else { throw InputFileError(tooLarge: length, limit: limit) }
     var data = Data()
     data.reserveCapacity(length)
-    var piece = [UInt8](repeating: 0, count: max(1, min(1 << 20, limit + 1)))
+    var piece = [UInt8](repeating: 0, count: min(1 << 20, max(4_096, length + 1)))
     while true {
       let count = read(descriptor, &piece, piece.count)
       if count < 0, errno == EINTR { continue }

@@ -1,4 +1,5 @@
 public import Foundation
+internal import InputFiles
 public import NetworkGraphs
 public import SearchSpaces
 
@@ -120,6 +121,6 @@ extension ONNXModel {
 
   /// Reads a model's card.
   public static func card(of model: URL) throws -> ModelCard {
-    try JSONDecoder().decode(ModelCard.self, from: Data(contentsOf: cardURL(of: model)))
+    try JSONDecoder().decode(ModelCard.self, from: InputFile.bytes(of: cardURL(of: model), atMost: 16 << 20))
   }
 }

@@ -79,7 +79,8 @@ struct RecordLines<Record: Codable & Sendable>: Sendable {
   /// file system had made room for it.
   func isUnfinishedLine(_ bytes: [UInt8]) -> Bool {
     let start = prefix.utf8
-    return bytes.allSatisfy { $0 == 0 } || (bytes.count < start.count ? start.starts(with: bytes) : bytes.starts(with: start))
+    return bytes.allSatisfy { $0 == 0 }
+      || (bytes.count < start.count ? start.starts(with: bytes) : bytes.starts(with: start))
   }
 
   /// - Parameter rest: What stands after the last line end, and is no beginning of a record.

@@ -17,7 +17,8 @@ extension Hyperspace {
     for stage in stages {
       downsampling *= stage.stride
       guard downsampling <= Hyperspace.mostDownsampling else {
-        return "its strides make more than \(Hyperspace.mostDownsampling) together; an image has no so many pixels a side"
+        return
+          "its strides make more than \(Hyperspace.mostDownsampling) together; an image has no so many pixels a side"
       }
     }
     var size = NetworkSize(edge: resolutions.last!, channels: imageChannels)

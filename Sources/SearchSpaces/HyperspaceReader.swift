@@ -113,7 +113,8 @@ private func layerName(_ value: YAMLValue) throws(YAMLError) -> String {
   }
   guard isPlain, name.utf8.count <= 64 else {
     throw value.error(
-      "\"\(name.prefix(70))\" is no name; up to 64 letters, digits, \"_\" and \"-\" are right, since files are called by it")
+      "\"\(name.prefix(70))\" is no name; up to 64 letters, digits, \"_\" and \"-\" are right, since files are called by it"
+    )
   }
   guard name != "input" else { throw value.error("\"input\" is the name of the image itself; take another") }
   return name

@@ -23,9 +23,13 @@ public struct YAMLValue {
     }
     guard !text.contains("\0") else { throw YAMLError(file: file, message: "holds a NUL byte, so it is no YAML text") }
     let node: Node?
+    let anchored: Node?
     do {
       try refuseManyAliases(text, file: file)
-      node = try Yams.compose(yaml: text)
+      let parser = try Yams.Parser(yaml: text)
+      node = try parser.singleRoot()
+      // Nodes know their anchors only as long as there is the parser.
+      anchored = withExtendedLifetime(parser) { node.flatMap(firstAnchored) }
     } catch let error as YAMLError {
       throw error
     } catch let error as YamlError {
@@ -34,7 +38,7 @@ public struct YAMLValue {
       throw YAMLError(file: file, message: "\(error)")
     }
     guard let node else { throw YAMLError(file: file, message: "is empty") }
-    if let anchored = firstAnchored(node) {
+    if let anchored {
       throw YAMLError(
         file: file, line: anchored.mark?.line, column: anchored.mark?.column, message: aliasMessage)
     }
@@ -104,7 +108,8 @@ public struct YAMLValue {
     case .duplicatedKeysInMapping(let duplicates, let context):
       return YAMLError(
         file: file, line: context.mark.line, column: context.mark.column,
-        message: "key \(duplicates.prefix(5).map { "\"\($0.prefix(60))\"" }.joined(separator: ", ")) stands twice: keep one"
+        message:
+          "key \(duplicates.prefix(5).map { "\"\($0.prefix(60))\"" }.joined(separator: ", ")) stands twice: keep one"
       )
     case .reader(let problem, _, _, _): return YAMLError(file: file, message: "no valid YAML: \(problem)")
     default:

@@ -73,7 +73,9 @@ extension ParameterStore {
   /// The first values of a parameter, none of which may be infinite or no number: no integer stands for that.
   private func finite(_ name: String, _ count: Int) throws(TorchError) -> [Float] {
     let values = try tensor(name).prefix(count).floats()
-    guard values.allSatisfy(\.isFinite) else { throw TorchError("\(name): it is not finite; the training has diverged") }
+    guard values.allSatisfy(\.isFinite) else {
+      throw TorchError("\(name): it is not finite; the training has diverged")
+    }
     return values
   }
 

@@ -66,7 +66,8 @@ public struct LegacyTorchFile: Hashable, Sendable {
       }
       room -= 4 * (StoredTensor.product(tensor.shape).map { min($0, data.count) } ?? 0)
       guard room >= 0 else {
-        throw TorchError("\(name): its tensors together have more than \(Self.mostSharing) times the elements of the file")
+        throw TorchError(
+          "\(name): its tensors together have more than \(Self.mostSharing) times the elements of the file")
       }
       tensors[name] = try Self.gather(tensor, from: storages[tensor.storage], name: name)
     }

@@ -109,7 +109,8 @@ struct PickleReader {
       let key = try pop()
       try insert([key, value])
     case UInt8(ascii: "u"):
-      try insert(try popToMark())
+      let items = try popToMark()
+      try insert(items)
     case UInt8(ascii: "e"):
       let items = try popToMark()
       guard let box = stack.last, case .list(var list) = box.value else { throw error("items are added to no list") }

@@ -228,7 +228,8 @@ public struct Safetensors: Hashable, Sendable {
       }
       guard range.upperBound <= available else {
         throw refusal(
-          "is truncated: tensor \(name) should end at byte \(range.upperBound) of the elements, and there are \(available)")
+          "is truncated: tensor \(name) should end at byte \(range.upperBound) of the elements, and there are \(available)"
+        )
       }
       guard range.lowerBound == end else {
         throw refusal(

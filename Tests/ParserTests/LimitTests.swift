@@ -122,7 +122,8 @@ struct LimitTests {
     try withFolder { folder in
       let proof = folder.appending(path: "proof").path
       let device = try CommandDevice(
-        yaml: "name: a\nversion: 1\nretries: 0\nrounds: 1\ntime: [echo, '$(touch \(proof)); touch \(proof) #{names}']", file: "d")
+        yaml: "name: a\nversion: 1\nretries: 0\nrounds: 1\ntime: [echo, '$(touch \(proof)); touch \(proof) #{names}']",
+        file: "d")
       let meter = try CommandMeter(device, threads: 1)
       _ = try? meter.measure([.emptyCall], effort: .kernel, until: .now + .seconds(20)) { _ in }
       #expect(!FileManager.default.fileExists(atPath: proof))
