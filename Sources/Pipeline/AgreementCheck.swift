@@ -78,7 +78,7 @@ public struct AgreementCheck: Sendable {
     public var subnets = 0
     /// The trained integers, evaluated by the trainer's library, and the runtime on the exported file.
     public var integersAndRuntime = Agreement()
-    /// Fake quantisation in real numbers with the subnet's batch norm statistics, and the runtime.
+    /// The training forward pass with the subnet's batch norm statistics, and the runtime.
     public var trainerAndRuntime = Agreement()
     /// Convolutions and matrix products that the runtime's optimiser left in real numbers, of all subnets; `nil` where
     /// the runtime does not hand out the model that it made.

@@ -34,12 +34,13 @@ struct SubnetOptions: ParsableArguments {
   @Option(help: "The subnet.")
   var subnet: String?
 
-  /// The graph, where all three are given.
-  func graph() throws -> (space: SearchSpace, subnet: Subnet, graph: NetworkGraph)? {
+  /// The graph, where all three are given, in the form that a device computes it in.
+  func graph(on device: Device? = nil) throws -> (space: SearchSpace, subnet: Subnet, graph: NetworkGraph)? {
     switch (hyperspace, space, subnet) {
     case (nil, nil, nil): return nil
     case (let hyperspace?, let space?, let subnet?):
       let hyperspace = try Program.hyperspace(hyperspace)
+        .roundingAddends(device?.evaluationRuntime.roundsAddends ?? true)
       let space = try hyperspace.space(space)
       let subnet = try hyperspace.subnet(subnet, in: space)
       return (space, subnet, try NetworkGraph(subnet, of: space, in: hyperspace))
@@ -129,7 +130,9 @@ struct MeasureCommand: ParsableCommand {
       let bytes = try Program.bytes(ofFile: model)
       return LatencyRequest(.model(model), .bytes(bytes))
     }
-    guard let (space, subnet, graph) = try subnet.graph() else { throw ValidationError("Nothing to measure.") }
+    guard let (space, subnet, graph) = try subnet.graph(on: device.load()) else {
+      throw ValidationError("Nothing to measure.")
+    }
     return LatencyRequest(.subnet(space, subnet), .network(graph))
   }
 
