@@ -384,7 +384,7 @@ def main():
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--thorough", action="store_true", help="kill at all three moments of every write")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--keep", type=pathlib.Path, help="work here, and leave everything there")
+    parser.add_argument("--keep", type=pathlib.Path, help="work here, take the whole run that is there, leave everything")
     options = parser.parse_args()
     phases = options.phases.split(",")
     unknown = [phase for phase in phases if phase not in PHASES]
@@ -396,7 +396,8 @@ def main():
     memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
     folder = (options.keep or pathlib.Path(tempfile.mkdtemp(prefix="spaceevo-torture-", dir=memory))).resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    for leftover in [*PHASES, "whole", "disk", "truncated"]:
+    # A whole run that is there is taken: it goes through at once.
+    for leftover in [*PHASES, "disk", "truncated"]:
         shutil.rmtree(folder / leftover, ignore_errors=True)
     (folder / "torture.yaml").write_text(HYPERSPACE)
     (folder / "device.yaml").write_text(DEVICE)
