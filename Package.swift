@@ -77,11 +77,13 @@ if !pureOnly {
       swiftSettings: common),
     .target(
       name: "CTorch",
+      exclude: ["gloo-declarations"],
       cxxSettings: [
+        .headerSearchPath("gloo-declarations"),
         .unsafeFlags([
           "-isystem", "\(libtorch)/include", "-isystem", "\(libtorch)/include/torch/csrc/api/include",
           "-std=c++20", "-O2",
-        ])
+        ]),
       ],
       linkerSettings: [
         .unsafeFlags(["-L\(libtorch)/lib", "-Xlinker", "-rpath", "-Xlinker", "\(libtorch)/lib"]),

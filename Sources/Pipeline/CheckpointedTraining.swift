@@ -62,12 +62,16 @@ struct CheckpointedTraining {
 
   /// Whether the training is through; `store` then holds what it ended with.
   func isFinished(_ store: ParameterStore) throws -> Bool {
-    guard let contents = try read(checkpoint) else { return false }
-    try contents.load(into: store, velocities: nil)
-    if let record = contents.record { try context.recordTraining(record) }
-    guard contents.state.step == steps else { return false }
-    try interruption.remove()
-    return true
+    let state = try context.fromLeader { () throws -> TrainingState? in
+      guard let contents = try read(checkpoint) else { return nil }
+      try contents.load(into: store, velocities: nil)
+      if let record = contents.record { try context.recordTraining(record) }
+      if contents.state.step == steps { try interruption.remove() }
+      return contents.state
+    }
+    guard let state else { return false }
+    try context.group?.broadcast(store.tensors(store.layout.names))
+    return state.step == steps
   }
 
   /// Reads a checkpoint that another process may have written; the steps done, 0 where there is none.
@@ -119,6 +123,11 @@ extension CheckpointedTraining {
   }
 
   private func run(_ work: Work) throws {
+    guard batch >= work.loop.workers else {
+      throw TrainingError(
+        "\(network): \(work.loop.workers) workers of all processes share a batch of \(batch) images, fewer than one each; "
+          + "start fewer processes, or begin a run with a larger batch or fewer jobs")
+    }
     var state = try begin(work)
     var scales = try work.store.quantizerScales()
     while state.step < steps {
@@ -135,7 +144,18 @@ extension CheckpointedTraining {
 
   /// The state to go on from; the store and the optimiser then hold it.
   private func begin(_ work: Work) throws -> TrainingState {
-    let restarts = context.trainingLog.restarts(network, phase)
+    let state = try context.fromLeader { try beginAlone(work) }
+    try share(work)
+    return state
+  }
+
+  /// Gives all processes rank 0's parameters and velocities.
+  private func share(_ work: Work) throws {
+    try context.group?.broadcast(work.store.tensors(work.store.layout.names) + work.optimizer.velocities)
+  }
+
+  private func beginAlone(_ work: Work) throws -> TrainingState {
+    let restarts = context.trainingLog?.restarts(network, phase) ?? 0
     guard let contents = try read(checkpoint) else {
       let state = TrainingState(
         best: earlier, restarts: restarts, space: space?.encoding, classes: context.data.training.classNames)
@@ -157,23 +177,28 @@ extension CheckpointedTraining {
 
   /// The steps up to the next checkpoint, and that.
   private func trainEpoch(_ work: Work, _ state: inout TrainingState, _ scales: [String: Float]) throws {
-    try Interruption.check()
+    // Several processes stop together, after the same step.
+    if context.group == nil { try Interruption.check() }
+    var isStopRequested = false
     var loop = work.loop
     loop.schedule.peak *= rateFactor(restarts: state.restarts)
-    let workers = loop.pool?.count ?? 1
     let end = min(steps, (state.step / epoch + 1) * epoch)
     while state.step < end {
       let step = state.step
-      let loss = try loop.step(step, optimizer: work.optimizer) { worker in
+      let outcome = try loop.step(
+        step, optimizer: work.optimizer, stopRequested: Interruption.isRequested
+      ) { worker in
         let part = try context.data.trainingBatch(
-          stream: "\(network)-\(phase)", step: step, batch: batch, worker: worker, workers: workers)
+          stream: "\(network)-\(phase)", step: step, batch: batch, worker: worker, workers: loop.workers)
         return try work.contribution(step, worker, part)
       }
-      state.losses.append(loss)
+      state.losses.append(outcome.loss)
       state.step += 1
-      work.progress?.advance(detail: "loss \(loss.formatted(.number.precision(.fractionLength(3))))")
-      if Interruption.isRequested, state.step < end {
-        try interruption.write(state, record: nil, steps: steps, work.store, work.optimizer)
+      work.progress?.advance(detail: "loss \(outcome.loss.formatted(.number.precision(.fractionLength(3))))")
+      isStopRequested = outcome.isStopRequested
+      if isStopRequested, state.step < end {
+        if context.leads { try interruption.write(state, record: nil, steps: steps, work.store, work.optimizer) }
+        try context.together()
         throw Interrupted()
       }
     }
@@ -184,9 +209,15 @@ extension CheckpointedTraining {
       validation: validation)
     state.losses = []
     state.best.merge(validation) { max($0, $1) }
-    try checkpoint.write(state, record: record, steps: steps, work.store, work.optimizer)
-    try context.recordTraining(record)
-    try interruption.remove()
+    if context.leads {
+      try checkpoint.write(state, record: record, steps: steps, work.store, work.optimizer)
+      try context.recordTraining(record)
+      try interruption.remove()
+    }
+    if isStopRequested {
+      try context.together()
+      throw Interrupted()
+    }
   }
 
   /// The accuracies of the epoch that was just trained.
@@ -203,11 +234,60 @@ extension CheckpointedTraining {
       guard let before = scales[name], before > 0, scale > CollapseCheck.scaleGrowth * before else { continue }
       throw collapsed("the quantiser scale \(name) grew from \(before) to \(scale) since the last checkpoint")
     }
+    try requireEqualWeights(work, state)
     let validation = try work.validate()
     if let fault = collapse?.fault(step: state.step, loss: loss, validation: validation, best: state.best) {
       throw collapsed(fault)
     }
     return validation
+  }
+}
+
+// MARK: - Several processes
+
+extension CheckpointedTraining {
+  /// All processes have made the same steps, and must have come to the same bits.
+  ///
+  /// - Throws: `TrainingError` in every process where one has not.
+  private func requireEqualWeights(_ work: Work, _ state: TrainingState) throws {
+    guard let group = context.group else { return }
+    var digest: UInt64 = 14_695_981_039_346_656_037
+    for name in work.store.layout.names {
+      for value in try work.store.tensor(name).floats() {
+        digest = (digest ^ UInt64(value.bitPattern)) &* 1_099_511_628_211
+      }
+    }
+    let own = "\(digest)"
+    let isEqual = try group.broadcast(own) == own
+    let odd = try group.sum((0..<group.size).map { $0 == group.rank && !isEqual ? 1 : 0 }).firstIndex { $0 > 0 }
+    guard let odd else { return }
+    throw TrainingError(
+      "\(network): after step \(state.step) rank \(odd) has other weights than rank 0, which must not be; go on with the "
+        + "same command from the last checkpoint, on machines of one kind")
+  }
+}
+
+extension RunContext {
+  /// What rank 0's `body` returns, in every process; only rank 0 runs it.
+  func fromLeader<Value: Codable>(_ body: () throws -> Value) throws -> Value {
+    guard let group else { return try body() }
+    let text = try group.broadcast(String(decoding: JSONEncoder().encode(body()), as: UTF8.self))
+    return try JSONDecoder().decode(Value.self, from: Data(text.utf8))
+  }
+
+  /// Waits until every process is here: none may end while another still needs it.
+  func together() throws { _ = try group?.sum([0]) }
+
+  /// One number for every index, each computed by one of the processes, on whichever of its workers is free.
+  func shared(_ count: Int, _ number: (Int) throws -> Double) throws -> [Double] {
+    let (rank, size) = (group?.rank ?? 0, group?.size ?? 1)
+    let own = stride(from: rank, to: count, by: size).map(\.self)
+    var numbers = [Double](repeating: 0, count: count)
+    try numbers.withUnsafeMutableBufferPointer { slots in
+      nonisolated(unsafe) let slots = slots
+      try pool.forEach(own.count) { slots[own[$0]] = try number(own[$0]) }
+    }
+    return try group?.sum(numbers) ?? numbers
   }
 }
 
@@ -227,11 +307,15 @@ extension CheckpointedTraining {
   ) throws -> TrainingState {
     let restarts = reached.restarts + 1
     let allowed = context.configuration.optimizer.restarts
-    guard let contents = try read(checkpoint) else {
-      throw TrainingError("\(checkpoint.url.path(percentEncoded: false)) is gone while it was needed")
+    var state = try context.fromLeader { () throws -> TrainingState in
+      guard let contents = try read(checkpoint) else {
+        throw TrainingError("\(checkpoint.url.path(percentEncoded: false)) is gone while it was needed")
+      }
+      try contents.load(into: work.store, velocities: work.optimizer)
+      return contents.state
     }
     // Its gradient is computed from the checkpoint's own weights.
-    guard failure.step != reached.step || reached.step != contents.state.step else {
+    guard failure.step != reached.step || reached.step != state.step else {
       throw TrainingError(
         "\(network), \(phase) phase, \(failure), in the first step after its checkpoint, "
           + "\(checkpoint.url.path(percentEncoded: false)): no lower rate changes that. What came before has gone astray: begin "
@@ -240,19 +324,20 @@ extension CheckpointedTraining {
     guard restarts <= allowed else {
       throw TrainingError(
         "\(network), \(phase) phase, \(failure), after \(allowed) restarts at lower rates; the checkpoint of step "
-          + "\(contents.state.step) is kept in \(checkpoint.url.path(percentEncoded: false)). Begin another run with a lower "
+          + "\(state.step) is kept in \(checkpoint.url.path(percentEncoded: false)). Begin another run with a lower "
           + "\(rateKey) than \(work.loop.schedule.peak), or with more optimizer.restarts")
     }
     let record = RestartRecord(
-      network: network, phase: phase, step: failure.step, reason: failure.reason, resumedFrom: contents.state.step,
+      network: network, phase: phase, step: failure.step, reason: failure.reason, resumedFrom: state.step,
       rateFactor: rateFactor(restarts: restarts))
     // First of all: whatever happens now, the lower rate holds.
-    try context.trainingLog.append(record)
-    context.display.warn(
-      "\(network), \(phase) phase, \(failure): back to step \(record.resumedFrom), and on at \(record.rateFactor) of "
-        + "\(rateKey)")
-    try contents.load(into: work.store, velocities: work.optimizer)
-    var state = contents.state
+    try context.trainingLog?.append(record)
+    if context.leads {
+      context.display.warn(
+        "\(network), \(phase) phase, \(failure): back to step \(record.resumedFrom), and on at \(record.rateFactor) of "
+          + "\(rateKey)")
+    }
+    try share(work)
     state.restarts = restarts
     return state
   }

@@ -16,10 +16,17 @@ public final class Run {
   }
 
   let context: RunContext
-  private let stepLog: RecordLog<StepRecord>
+  /// The processes that do this run together; `nil` for this one alone.
+  let job: ProcessJob?
+  /// `nil` in a process that follows another.
+  private let stepLog: RecordLog<StepRecord>?
   private var finishedSteps: Set<String> = []
 
-  /// Opens or makes a run folder.
+  /// Whether this process writes the run folder and has its results. One that does not helps another, and has none.
+  public var leads: Bool { context.leads }
+
+  /// Opens or makes a run folder; or joins the processes that the environment tells of (`RANK`, `WORLD_SIZE`,
+  /// `MASTER_ADDR`, `MASTER_PORT`), of which the one of rank 0 opens it.
   ///
   /// - Parameters:
   ///   - configurationFile: A YAML file, or `nil` for a built-in configuration. A folder that exists must have been begun
@@ -41,26 +48,53 @@ public final class Run {
       yaml: text, file: configurationFile ?? "built-in configuration \(preset)")
     let hyperspace = try configuration.loadHyperspace()
     try TeacherStep.check(configuration.teacher, hyperspace: hyperspace)
-    let display = ProgressDisplay(isQuiet: isQuiet)
+    let environment = try JobEnvironment(ProcessInfo.processInfo.environment)
+    let display = ProgressDisplay(isQuiet: isQuiet || environment?.rank ?? 0 > 0)
     let data = try RunData(configuration, hyperspace: hyperspace, note: display.note)
-    let runFolder = try RunFolder(
-      at: folder, configuration: text, seeds: ["run": configuration.seed], program: Program.name,
-      libraries: ["libtorch": Torch.version])
-    for notice in runFolder.notices { display.note(notice) }
-    context = RunContext(
-      configuration: configuration, hyperspace: hyperspace, folder: runFolder, display: display, data: data,
-      pool: WorkerPool(count: configuration.jobs), trainingLog: try TrainingLog(runFolder))
     var finished: Set<String> = []
-    stepLog = try runFolder.records("steps") { (record: StepRecord) in finished.insert(record.step) }
+    (job, context, stepLog) = try ProcessJob.explaining(environment) {
+      let job = try environment.map { try ProcessJob($0) }
+      try job?.agree(on: ProcessJob.parts(configuration, data))
+      let runFolder: RunFolder
+      if let job, !job.leads {
+        try job.wait(for: "folder")
+        runFolder = try RunFolder(joining: folder, configuration: text)
+      } else {
+        runFolder = try RunFolder(
+          at: folder, configuration: text, seeds: ["run": configuration.seed], program: Program.name,
+          libraries: ["libtorch": Torch.version])
+        for notice in runFolder.notices { display.note(notice) }
+      }
+      let leads = job?.leads ?? true
+      let trainingLog = leads ? try TrainingLog(runFolder) : nil
+      let stepLog =
+        leads ? try runFolder.records("steps") { (record: StepRecord) in finished.insert(record.step) } : nil
+      try job?.announceIfLeading("folder")
+      let context = RunContext(
+        configuration: configuration, hyperspace: hyperspace, folder: runFolder, display: display, data: data,
+        pool: WorkerPool(count: configuration.jobs), trainingLog: trainingLog, group: try job?.group())
+      return (job, context, stepLog)
+    }
     finishedSteps = finished
   }
 
   /// Runs all steps up to one, each from where it was stopped.
   ///
-  /// - Returns: The exported models, fastest first; none where the steps do not lead there.
+  /// - Returns: The exported models, fastest first; none where the steps do not lead there, and none in a process that
+  ///   follows another.
   /// - Throws: `Interrupted` after Ctrl-C; what a step throws.
   @discardableResult
   public func through(_ last: Step) throws -> [ModelRecord] {
+    try ProcessJob.explaining(job?.environment) {
+      if let job, !job.leads {
+        try follow(job, through: last)
+        return []
+      }
+      return try lead(through: last)
+    }
+  }
+
+  private func lead(through last: Step) throws -> [ModelRecord] {
     let predictor = try perform(.profile) { try ProfileStep(context: context).run() }
     if last == .profile { return [] }
 
@@ -94,7 +128,7 @@ public final class Run {
     if last == .search { return [] }
 
     let models = try perform(.models) {
-      try ModelsStep(context: context, space: space, predictor: predictor)
+      try ModelsStep(context: context.alone, space: space, predictor: predictor)
         .run(supernet, ModelsStep.spread(subnets, count: context.configuration.fineTuning.models))
     }
     if last == .models { return models }
@@ -118,6 +152,7 @@ public final class Run {
   public func compare(
     repetitions: Int, randomSpaces: Int, otherDevice: String? = nil
   ) throws -> (text: String, page: URL) {
+    try requireOneProcess("compare")
     let predictor = try perform(.profile) { try ProfileStep(context: context).run() }
     try through(.design)
     let design = try DesignStep(context: context, predictor: predictor).run()
@@ -160,9 +195,10 @@ public final class Run {
     try Interruption.check()
     let start = ContinuousClock.now
     let result = try explaining(step.rawValue, body)
+    try job?.announceIfLeading(step.rawValue)
     if finishedSteps.insert(step.rawValue).inserted {
       let duration = start.duration(to: .now)
-      try stepLog.append(
+      try stepLog?.append(
         StepRecord(
           step: step.rawValue,
           seconds: Double(duration.components.seconds) + Double(duration.components.attoseconds) / 1e18))
@@ -179,6 +215,9 @@ public final class Run {
       "It was in step \(step) of \(context.folder.paths.root.relativePath). \(RunError.kept(finished)) "
         + "The same command goes on.")
     do { return try body() } catch let error as Interrupted { throw error } catch let error as RunError {
+      throw error
+    } catch let error as ProcessGroupError {
+      // What it means is told where all processes of the job are known.
       throw error
     } catch {
       throw RunError(folder: context.folder.paths.root, step: step, finished: finished, cause: error)

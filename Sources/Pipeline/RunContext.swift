@@ -13,7 +13,20 @@ struct RunContext {
   let display: ProgressDisplay
   let data: RunData
   let pool: WorkerPool
-  let trainingLog: TrainingLog
+  /// `nil` in a process that leaves the records to another.
+  let trainingLog: TrainingLog?
+  /// The processes that train together; `nil` for this one alone.
+  var group: ProcessGroup?
+
+  /// Whether this process writes the run folder.
+  var leads: Bool { group?.rank ?? 0 == 0 }
+
+  /// The same for work that this process does without the others.
+  var alone: RunContext {
+    var copy = self
+    copy.group = nil
+    return copy
+  }
 
   /// The seed of one purpose.
   func seed(for purpose: String) -> UInt64 {
@@ -43,13 +56,13 @@ struct RunContext {
     TrainingLoop(
       pool: pool,
       schedule: CosineSchedule(peak: learningRate, warmUpSteps: warmUpSteps(steps), totalSteps: steps),
-      maximumNorm: configuration.optimizer.gradientNorm)
+      maximumNorm: configuration.optimizer.gradientNorm, group: group)
   }
 
   func warmUpSteps(_ steps: Int) -> Int { Int(Double(steps) * configuration.optimizer.warmUp) }
 
   /// Appends an epoch's record unless it is there.
-  func recordTraining(_ record: TrainingRecord) throws { try trainingLog.append(record) }
+  func recordTraining(_ record: TrainingRecord) throws { try trainingLog?.append(record) }
 }
 
 /// The records of all trainings; several run side by side.

@@ -26,6 +26,7 @@ extension Run {
   ///
   /// - Returns: One value a pair of stage and block type.
   public func verifyTables(_ settings: RankCheck.Settings) throws -> [RankCheck.Agreement] {
+    try requireOneProcess("distill --verify")
     try through(.distillation)
     let distillation = try distillationStep()
     var known: [RankRecord] = []

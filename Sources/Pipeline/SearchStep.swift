@@ -20,7 +20,13 @@ struct SearchStep {
     let settings = context.configuration.search
     let hyperspace = context.hyperspace
     var known: [Subnet: SubnetRecord] = [:]
-    let log = try context.folder.records("subnets", of: SubnetRecord.self) { known[$0.subnet] = $0 }
+    var log: RecordLog<SubnetRecord>?
+    let earlier = try context.fromLeader { () throws -> [SubnetRecord] in
+      var records: [SubnetRecord] = []
+      log = try context.folder.records("subnets") { records.append($0) }
+      return records
+    }
+    for record in earlier { known[record.subnet] = record }
     let isFront = settings.selection == .front || constraintsMilliseconds.isEmpty
     let searches = (isFront ? [maximumMilliseconds] : constraintsMilliseconds).map { limit in
       SubnetSearch(
@@ -43,21 +49,21 @@ struct SearchStep {
         predictor.milliseconds(of: try NetworkGraph(subnet, of: space, in: hyperspace))
       } evaluate: { generation, subnets in
         let missing = subnets.filter { known[$0] == nil }
-        var fresh = [SubnetRecord?](repeating: nil, count: missing.count)
-        try fresh.withUnsafeMutableBufferPointer { slots in
-          nonisolated(unsafe) let slots = slots
-          try context.pool.forEach(missing.count) { index in
-            try Interruption.check()
-            let graph = try NetworkGraph(missing[index], of: space, in: hyperspace)
-            slots[index] = SubnetRecord(
-              generation: generation, subnet: missing[index], predictedMilliseconds: predictor.milliseconds(of: graph),
-              accuracy: try evaluator.accuracy(of: graph, store, precision: .quantized))
-            progress.advance()
-          }
+        let accuracies = try context.shared(missing.count) { index in
+          try Interruption.check()
+          let graph = try NetworkGraph(missing[index], of: space, in: hyperspace)
+          defer { progress.advance() }
+          return try evaluator.accuracy(of: graph, store, precision: .quantized)
         }
         // By generation and in the order of the draw, whichever worker was first.
-        try log.append(contentsOf: fresh.map { $0! })
-        for record in fresh { known[record!.subnet] = record! }
+        let fresh = try zip(missing, accuracies).map { subnet, accuracy in
+          SubnetRecord(
+            generation: generation, subnet: subnet,
+            predictedMilliseconds: predictor.milliseconds(of: try NetworkGraph(subnet, of: space, in: hyperspace)),
+            accuracy: accuracy)
+        }
+        try log?.append(contentsOf: fresh)
+        for record in fresh { known[record.subnet] = record }
         records += subnets.map { known[$0]! }
         return subnets.map { known[$0]!.accuracy }
       }

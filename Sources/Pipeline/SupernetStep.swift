@@ -27,11 +27,11 @@ struct SupernetStep {
     if try !float.isFinished(store) {
       try train(float, supernet, store, rate: settings.learningRate, precision: .float)
     }
-    if !integer.isBegun {
+    if try context.fromLeader({ !integer.isBegun }) {
       context.display.note("Set the quantisers of the supernet")
       try calibrate(store)
     }
-    integer.earlier = try float.bestAccuracies
+    integer.earlier = try context.fromLeader { try float.bestAccuracies }
     try train(integer, supernet, store, rate: settings.integerLearningRate, precision: .quantized)
     return store
   }
@@ -80,13 +80,9 @@ struct SupernetStep {
       ("random 2", hyperspace.randomSubnet(of: space, using: &generator)),
     ]
     let evaluator = try context.evaluator(images: Self.validationImages)
-    var accuracies = [Double](repeating: 0, count: subnets.count)
-    try accuracies.withUnsafeMutableBufferPointer { slots in
-      nonisolated(unsafe) let slots = slots
-      try context.pool.forEach(subnets.count) { index in
-        let graph = try NetworkGraph(subnets[index].1, of: space, in: hyperspace)
-        slots[index] = try evaluator.accuracy(of: graph, store, precision: precision)
-      }
+    let accuracies = try context.shared(subnets.count) { index in
+      let graph = try NetworkGraph(subnets[index].1, of: space, in: hyperspace)
+      return try evaluator.accuracy(of: graph, store, precision: precision)
     }
     return Dictionary(uniqueKeysWithValues: zip(subnets.map(\.0), accuracies))
   }

@@ -21,7 +21,8 @@ public final class RunFolder: Sendable {
   /// What the user should know: leftovers of a crash that were removed, another machine or library than at the beginning.
   public let notices: [String]
 
-  private let lock: OpenFile
+  /// `nil` for a process that has joined another's run.
+  private let lock: OpenFile?
 
   /// Makes the folder at `url`, or goes on with the run in it.
   ///
@@ -70,7 +71,18 @@ public final class RunFolder: Sendable {
     self.init(paths: paths, manifest: manifest, isNew: false, notices: notices, lock: lock)
   }
 
-  private init(paths: RunFolderPaths, manifest: Manifest, isNew: Bool, notices: [String], lock: OpenFile) {
+  /// Joins a run that another process holds: to read what is there, and to write what that process leaves to others.
+  ///
+  /// - Throws: `RunFolderError`: `notARunFolder` where no run was begun, or this machine does not see it; `differentRun`
+  ///   where it has another configuration.
+  public convenience init(joining url: URL, configuration: String) throws {
+    let paths = RunFolderPaths(root: url)
+    let manifest = try Self.manifest(of: url)
+    try Self.compare(manifest, configuration: configuration, seeds: manifest.seeds, paths: paths)
+    self.init(paths: paths, manifest: manifest, isNew: false, notices: [], lock: nil)
+  }
+
+  private init(paths: RunFolderPaths, manifest: Manifest, isNew: Bool, notices: [String], lock: OpenFile?) {
     self.paths = paths
     self.manifest = manifest
     self.isNew = isNew

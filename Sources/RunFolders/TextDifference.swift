@@ -1,16 +1,30 @@
 internal import Foundation
 
-/// The first line at which two texts differ, with the YAML key that the line stands under.
-struct TextDifference: Hashable {
+/// A line at which two texts differ, with the YAML key that the line stands under.
+public struct TextDifference: Hashable, Sendable {
   /// Counted from 1.
-  var line: Int
+  public var line: Int
   /// The keys that lead to the line, such as `train.epochs`; nil for a line that has none.
-  var key: String?
+  public var key: String?
   /// The line in each text, without the blanks around it; nil where a text has ended.
-  var first: String?
-  var second: String?
+  public var first: String?
+  public var second: String?
 
-  /// nil if the texts are the same.
+  /// Every line that differs; of texts of unequal length only the first, since what follows is shifted.
+  public static func all(_ first: String, _ second: String) -> [TextDifference] {
+    let lines = [first, second].map { $0.split(separator: "\n", omittingEmptySubsequences: false) }
+    guard lines[0].count == lines[1].count else { return TextDifference(first, second).map { [$0] } ?? [] }
+    return lines[0].indices.filter { lines[0][$0] != lines[1][$0] }.map {
+      TextDifference(
+        line: $0 + 1, key: key(ofLine: $0, in: lines[0]), first: shown(lines[0], $0), second: shown(lines[1], $0))
+    }
+  }
+
+  private init(line: Int, key: String?, first: String?, second: String?) {
+    (self.line, self.key, self.first, self.second) = (line, key, first, second)
+  }
+
+  /// The first difference; nil if the texts are the same.
   init?(_ first: String, _ second: String) {
     guard first != second else { return nil }
     let firstLines = first.split(separator: "\n", omittingEmptySubsequences: false)

@@ -72,18 +72,33 @@ public struct TrainingCollapse: Error, Hashable, Sendable, CustomStringConvertib
   public var description: String { "step \(step): \(reason)" }
 }
 
-/// Runs optimiser steps whose gradients several workers compute side by side, each on its own part of the batch.
+/// Runs optimiser steps whose gradients several workers compute side by side, each on its own part of the batch: the
+/// threads of a pool, and, in a group of processes, those of all pools.
 public struct TrainingLoop {
   /// The workers that share each batch; `nil` to compute on the calling thread.
   public let pool: WorkerPool?
   public var schedule: CosineSchedule
   /// Joint norm to which gradients are scaled down, or `nil`.
   public let maximumNorm: Double?
+  /// The processes that share each batch; all have pools of the same size. `nil` for this one alone.
+  public let group: ProcessGroup?
 
-  public init(pool: WorkerPool?, schedule: CosineSchedule, maximumNorm: Double?) {
+  public init(pool: WorkerPool?, schedule: CosineSchedule, maximumNorm: Double?, group: ProcessGroup? = nil) {
     self.pool = pool
     self.schedule = schedule
     self.maximumNorm = maximumNorm
+    self.group = group
+  }
+
+  /// Workers of all processes.
+  public var workers: Int { (pool?.count ?? 1) * (group?.size ?? 1) }
+
+  /// What a step came to, the same in all processes.
+  public struct Outcome: Hashable, Sendable {
+    /// Mean over the batch.
+    public let loss: Double
+    /// Whether any process was asked to stop.
+    public let isStopRequested: Bool
   }
 
   /// What a worker hands back for one step.
@@ -98,24 +113,28 @@ public struct TrainingLoop {
     }
   }
 
-  /// One step: every worker's gradients, averaged over the workers in their order, then the optimiser.
+  /// One step: every worker's gradients, averaged over the workers in their order, then over the processes; then the
+  /// optimiser. Every process makes the same step, bit by bit.
   ///
-  /// - Returns: The mean loss.
+  /// - Parameters:
+  ///   - stopRequested: Whether this process was asked to stop; the step is made all the same.
+  ///   - contribution: A worker's part; workers are counted over all processes.
   /// - Throws: `TrainingCollapse` where a loss or gradient is not finite. The parameters are as before the step if it is a
   ///   gradient.
   public func step(
-    _ step: Int, optimizer: SGD, contribution: (_ worker: Int) throws -> Contribution
-  ) throws -> Double {
-    let workers = pool?.count ?? 1
-    var parts = [Contribution?](repeating: nil, count: workers)
+    _ step: Int, optimizer: SGD, stopRequested: Bool = false, contribution: (_ worker: Int) throws -> Contribution
+  ) throws -> Outcome {
+    let ownWorkers = pool?.count ?? 1
+    let first = (group?.rank ?? 0) * ownWorkers
+    var parts = [Contribution?](repeating: nil, count: ownWorkers)
     if let pool {
       try parts.withUnsafeMutableBufferPointer { slots in
         // Each worker writes to its own slot, and the slots are read when all are through.
         nonisolated(unsafe) let slots = slots
-        try pool.run { slots[$0] = try contribution($0) }
+        try pool.run { slots[$0] = try contribution(first + $0) }
       }
     } else {
-      parts[0] = try contribution(0)
+      parts[0] = try contribution(first)
     }
     var total = GradientSum(count: optimizer.parameters.count)
     var loss = 0.0
@@ -123,13 +142,20 @@ public struct TrainingLoop {
       try total.add(part!.gradients.sums, factor: 1 / Double(workers))
       loss += part!.loss / Double(workers)
     }
+    var isStopRequested = stopRequested
+    if let group {
+      try group.sum(total.sums)
+      let sums = try group.sum([loss, stopRequested ? 1 : 0])
+      loss = sums[0]
+      isStopRequested = sums[1] > 0
+    }
     let report = try optimizer.step(
       gradients: total.sums, learningRate: schedule(step), maximumNorm: maximumNorm)
     guard report.isApplied, loss.isFinite else {
       throw TrainingCollapse(
         step: step, reason: "the loss is \(loss) and the gradients' norm \(report.gradientNorm)")
     }
-    return loss
+    return Outcome(loss: loss, isStopRequested: isStopRequested)
   }
 }
 

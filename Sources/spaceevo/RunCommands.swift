@@ -13,9 +13,7 @@ struct RunOptions: ParsableArguments {
     completion: .list(RunConfiguration.presetNames))
   var preset: String?
 
-  @Option(
-    name: .customLong("run"), help: "The run folder: made, or gone on with.", completion: .directory
-  )
+  @Option(name: .customLong("run"), help: "The run folder: made, or gone on with.", completion: .directory)
   var folder: String?
 
   @Flag(help: "No progress on standard error.")
@@ -35,24 +33,21 @@ struct RunOptions: ParsableArguments {
     get throws {
       if let text = RunConfiguration.preset(presetName) { return text }
       throw ValidationError(
-        "--preset \(presetName): right would be one of \(RunConfiguration.presetNames.joined(separator: ", "))."
-      )
+        "--preset \(presetName): right would be one of \(RunConfiguration.presetNames.joined(separator: ", ")).")
     }
   }
 
   func open() throws -> Run {
     guard let folder else { throw ValidationError("Name the run folder with --run FOLDER.") }
     return try Run(
-      folder: URL(filePath: folder), configurationFile: configuration, preset: presetName,
-      isQuiet: quiet)
+      folder: URL(filePath: folder), configurationFile: configuration, preset: presetName, isQuiet: quiet)
   }
 }
 
 struct RunCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "run",
-    abstract:
-      "The whole job: measure, teach, distil, design, train, search, export, evaluate, report.",
+    abstract: "The whole job: measure, teach, distil, design, train, search, export, evaluate, report.",
     discussion: "Stopped at any moment, the same command goes on from the last finished unit.")
 
   @OptionGroup var options: RunOptions
@@ -60,10 +55,7 @@ struct RunCommand: ParsableCommand {
   @Flag(help: "Print the resulting models as JSON on standard output.")
   var json = false
 
-  @Flag(
-    help:
-      "Print the built-in configuration (of --preset), with every key explained, and do nothing else."
-  )
+  @Flag(help: "Print the built-in configuration (of --preset), with every key explained, and do nothing else.")
   var printConfiguration = false
 
   func run() throws {
@@ -73,22 +65,22 @@ struct RunCommand: ParsableCommand {
     }
     let run = try options.open()
     let models = try run.through(.report)
+    // The process of rank 0 tells the results of a job of several.
+    guard run.leads else { return }
     if json { try printJSON(models) } else { print(try run.resultText()) }
   }
 }
 
 struct TrainCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "train",
-    abstract: "The quantised-for-all supernet of the best space, and all steps before it.")
+    commandName: "train", abstract: "The quantised-for-all supernet of the best space, and all steps before it.")
   @OptionGroup var options: RunOptions
   func run() throws { try options.open().through(.supernet) }
 }
 
 struct SearchCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "search",
-    abstract: "The accuracy-latency front of the supernet's subnets, and all steps before it.")
+    commandName: "search", abstract: "The accuracy-latency front of the supernet's subnets, and all steps before it.")
   @OptionGroup var options: RunOptions
   func run() throws { try options.open().through(.search) }
 }
@@ -98,7 +90,5 @@ struct ReportCommand: ParsableCommand {
     commandName: "report", abstract: "Write the report of a run again, from its records.")
   @Option(name: .customLong("run"), help: "The run folder.", completion: .directory)
   var folder: String
-  func run() throws {
-    print(try Run.writeReport(of: URL(filePath: folder)).path(percentEncoded: false))
-  }
+  func run() throws { print(try Run.writeReport(of: URL(filePath: folder)).path(percentEncoded: false)) }
 }

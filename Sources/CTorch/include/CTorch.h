@@ -273,6 +273,38 @@ int32_t ct_adam_step(CTTensor *const *parameters, const CTTensor *const *gradien
                      const double *weight_decays, int32_t count, double beta1, double beta2, double epsilon,
                      double max_norm, double *norm, int32_t *stepped);
 
+// ---- Several processes (collectives are called by one thread, in the same order in every process)
+
+/// Where the processes of a job find each other: names with bytes, kept by the one that serves.
+typedef struct CTStore CTStore;
+/// Processes that compute collectively over gloo, each with a rank.
+typedef struct CTGroup CTGroup;
+
+/// Serves a store at a port, or connects to one, trying for so long. Keys get the prefix. To be closed by the caller.
+int32_t ct_store_open(const char *host, int32_t port, int32_t serves, const char *prefix, double timeout_seconds,
+                      CTStore **out);
+void ct_store_close(CTStore *store);
+int32_t ct_store_set(CTStore *store, const char *key, const uint8_t *bytes, int64_t count);
+/// Whether a key has been set; does not wait.
+int32_t ct_store_has(CTStore *store, const char *key, int32_t *there);
+/// Length in bytes of the value of a key, which must be there.
+int32_t ct_store_length(CTStore *store, const char *key, int64_t *count);
+int32_t ct_store_get(CTStore *store, const char *key, uint8_t *bytes, int64_t count);
+
+/// Connects to all others. `address`: of this machine, as the others reach it; null for the one of its host name, or of
+/// the interface that GLOO_SOCKET_IFNAME names. A collective that takes longer than the timeout fails. The store must stay
+/// open as long as the group. To be left by the caller.
+int32_t ct_group_join(CTStore *store, int32_t rank, int32_t size, const char *address, double timeout_seconds,
+                      CTGroup **out);
+void ct_group_leave(CTGroup *group);
+/// Adds up float32 tensors over all processes, in place; a null is skipped, and must be null everywhere. The order of the
+/// additions depends on the number of processes only, and all get the same bits.
+int32_t ct_group_sum(CTGroup *group, CTTensor *const *tensors, int32_t count);
+int32_t ct_group_sum_doubles(CTGroup *group, double *values, int64_t count);
+/// Replaces the elements of float32 tensors by those of rank 0.
+int32_t ct_group_broadcast(CTGroup *group, CTTensor *const *tensors, int32_t count);
+int32_t ct_group_broadcast_bytes(CTGroup *group, uint8_t *bytes, int64_t count);
+
 #ifdef __cplusplus
 }
 #endif

@@ -86,7 +86,8 @@ struct ComparisonEntries {
     let searched: [SubnetRecord]
     do {
       searched = try SearchStep(
-        context: context, space: space, predictor: predictor, maximumMilliseconds: constraints.last!
+        context: context, space: space, predictor: predictor, maximumMilliseconds: constraints.last!,
+        constraintsMilliseconds: constraints
       ).run(supernet)
     } catch let unreachable as SubnetSearch.Unreachable {
       context.display.note("\(title): \(unreachable)")

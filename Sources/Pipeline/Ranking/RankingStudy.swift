@@ -188,6 +188,7 @@ extension Run {
   ///   - repetitions: Trainings of each of those.
   ///   - steps: Of each, in float; a quarter as many follow with every quantiser in place.
   public func ranking(subnets: Int, alone: Int, repetitions: Int, steps: Int) throws -> RankingAgreements {
+    try requireOneProcess("ranking")
     try through(.design)
     let predictor = try ProfileStep(context: context).run()
     let design = try DesignStep(context: context, predictor: predictor).run()
