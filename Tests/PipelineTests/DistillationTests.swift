@@ -124,7 +124,9 @@ extension TinyRun {
     defer { try? FileManager.default.removeItem(at: folder) }
     try TinyRun.open(
       "lite", in: folder,
-      replacing: [(TinyRun.ownTeacher, "{network: efficientnet-lite0, steps: \(steps),"), ("seconds: 10", "seconds: 2")]
+      replacing: [
+        (TinyRun.ownTeacher, "{network: efficientnet-lite0, steps: \(steps),"), ("seconds: 10", "seconds: 6"),
+      ]
     ).through(.distillation)
     let tables = try TinyRun.names("lite/tables", in: folder)
     #expect(tables.count == 8)
@@ -190,7 +192,8 @@ extension TinyRun {
           data,
           "{name: folder, folder: \(photographs.path(percentEncoded: false)), validation-images: 20, \(extra)augmentation: {shift: 1, flip: true, crop: 0.5, operations: 2}}"
         ),
-        ("images: 200, recalibration-images: 64", "images: 20, recalibration-images: 32"), ("seconds: 10", "seconds: 1"),
+        ("images: 200, recalibration-images: 64", "images: 20, recalibration-images: 32"),
+        ("seconds: 10", "seconds: 6"),
       ]
     }
     try TinyRun.open("whole", in: folder, replacing: changes("")).through(.teacher)
