@@ -13,7 +13,8 @@ One run is left alone; then come the phases:
 Whatever failed must have ended with exit status 1, a message that names step, cause and the command that goes on, and no
 trap of the Swift runtime. Gone on with, the run must end with the same content as the one that was left alone: weights,
 tables, predictor, models, their cards and all records but times, byte for byte. The lines of training.jsonl are compared
-in sorted order, since models train side by side. Latencies come from a recorded device, since no seed repeats them.
+in sorted order, since models train side by side, and so are those of latency.jsonl: a profile that goes on measures next
+what is least known by then. Latencies come from a recorded device, since no seed repeats them.
 Exit status 0: everything was the same.
 """
 
@@ -165,7 +166,7 @@ def timeless(text):
 def records(path):
     """A record file's lines without times; in one order where trainings run side by side."""
     lines = [json.dumps(timeless(line), sort_keys=True) for line in path.read_text().splitlines()]
-    return sorted(lines) if path.name == "training.jsonl" else lines
+    return sorted(lines) if path.name in ("training.jsonl", "latency.jsonl") else lines
 
 
 def content(folder):
