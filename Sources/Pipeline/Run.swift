@@ -196,12 +196,13 @@ public final class Run {
     let start = ContinuousClock.now
     let result = try explaining(step.rawValue, body)
     try job?.announceIfLeading(step.rawValue)
-    if finishedSteps.insert(step.rawValue).inserted {
+    if !finishedSteps.contains(step.rawValue) {
       let duration = start.duration(to: .now)
-      try stepLog?.append(
-        StepRecord(
-          step: step.rawValue,
-          seconds: Double(duration.components.seconds) + Double(duration.components.attoseconds) / 1e18))
+      let record = StepRecord(
+        step: step.rawValue,
+        seconds: Double(duration.components.seconds) + Double(duration.components.attoseconds) / 1e18)
+      try explaining(step.rawValue) { try stepLog?.append(record) }
+      finishedSteps.insert(step.rawValue)
     }
     return result
   }
