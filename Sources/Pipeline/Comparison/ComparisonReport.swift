@@ -100,23 +100,55 @@ struct ComparisonReport {
       })
   }
 
+  /// What the chosen subnets had in their supernets, which the last training of their own has changed in the files.
+  var beforeOwnTraining: Table {
+    Table(
+      caption:
+        "The same subnets in their supernets, before any training of their own: validation images right, as integers.",
+      columns: [Column("Space")]
+        + constraints.map { .number("Under \(NumberText.significant($0)) ms", unit: "%") },
+      rows: arms.map { arm, records in
+        [Table.Cell(arm.title)]
+          + constraints.indices.map { index in
+            let models = records.compactMap { $0.entries[index].model }
+            return Table.Cell(
+              summary(models.map { 100 * $0.supernetAccuracy }) { NumberText.fixed($0, decimals: 2) })
+          }
+      })
+  }
+
+  /// How far chance alone moves a share of the test images.
+  private var chance: String {
+    let models = records.flatMap(\.models)
+    guard let images = models.first?.images, images > 0 else { return "No model was measured." }
+    let share = Statistics.mean(models.map(\.accuracy))
+    let deviation = 100 * (share * (1 - share) / Double(images)).squareRoot()
+    return "A share like these, of \(NumberText.count(images)) images, has a standard deviation of "
+      + "\(NumberText.fixed(deviation, decimals: 2)) %, and initial weights and drawn subnets move it besides: "
+      + (repetitions == 1
+        ? "one seed does not tell spaces apart whose accuracies differ by less than about twice that."
+        : "half the range over seeds is a guide to both.")
+  }
+
   /// Does the score rank spaces as training them does? One tau a seed, with the MACs of the largest subnet as baseline.
   var rankCorrelations: Table {
     let seeds = Set(records.map(\.repetition)).sorted()
-    func taus(_ value: (ComparisonRecord) -> Double) -> [Double] {
-      seeds.compactMap { seed in
+    func taus(_ value: (ComparisonRecord) -> Double, _ truth: (ModelRecord) -> Double) -> Table.Cell {
+      let taus = seeds.compactMap { seed -> Double? in
         let ranked = records.filter { $0.repetition == seed && !$0.models.isEmpty }
         guard ranked.count > 2 else { return nil }
-        return Statistics.kendallTau(ranked.map(value), ranked.map { Statistics.mean($0.models.map(\.accuracy)) })
+        return Statistics.kendallTau(ranked.map(value), ranked.map { Statistics.mean($0.models.map(truth)) })
       }
+      return Table.Cell(taus.isEmpty ? "" : summary(taus) { NumberText.fixed($0, decimals: 2) })
     }
-    func row(_ name: String, _ taus: [Double]) -> [Table.Cell] {
-      [Table.Cell(name), Table.Cell(taus.isEmpty ? "" : summary(taus) { NumberText.fixed($0, decimals: 2) })]
+    func row(_ name: String, _ value: (ComparisonRecord) -> Double) -> [Table.Cell] {
+      [Table.Cell(name), taus(value, \.accuracy), taus(value, \.supernetAccuracy)]
     }
     return Table(
-      caption: "Kendall's tau with the mean accuracy of a space's files, over \(NumberText.count(arms.count)) spaces.",
-      columns: [Column("Rank by"), .number("Kendall's tau")],
-      rows: [row("Q-T score", taus(\.score)), row("MACs of the largest subnet", taus { Double($0.largestMACs) })])
+      caption: "Kendall's tau with the mean accuracy of a space's subnets, over "
+        + "\(NumberText.count(arms.count)) spaces; latencies that a space does not reach are left out of its mean.",
+      columns: [Column("Rank by"), .number("Files, test images"), .number("In the supernet, validation")],
+      rows: [row("Q-T score", \.score), row("MACs of the largest subnet") { Double($0.largestMACs) }])
   }
 
   /// The spaces found for two devices, on one of them.
@@ -212,7 +244,7 @@ struct ComparisonReport {
       opening: [
         .table(headline),
         .figure(figure, caption: "Each point is the mean over seeds at one of the latencies that were asked for."),
-        .table(equalTerms),
+        .table(equalTerms), .note(chance), .table(beforeOwnTraining),
       ],
       sections: [
         .init(
