@@ -41,10 +41,13 @@ final class ProfileRun {
     for pass in 1...max(1, profile.passes) {
       // However slow the first networks are, kernels get their share.
       try measure(.networks, requests, .network, pass: pass, until: pass == 1 ? start + budget / 2 : end)
-      try measure(.contexts, contexts, effort, pass: pass, until: end)
       if pass == 1 {
-        try measureKernels(until: end)
+        // Networks that took longer than they should leave the rest its share all the same: without kernels there is no
+        // predictor.
+        try measure(.contexts, contexts, effort, pass: pass, until: max(end, .now + budget / 4))
+        try measureKernels(until: max(end, .now + budget / 4))
       } else {
+        try measure(.contexts, contexts, effort, pass: pass, until: end)
         try measure(.kernels, mostDoubtful.map { LatencyRequest($0, method) }, effort, pass: pass, until: end)
       }
     }
