@@ -2,14 +2,15 @@
 
     python3 scripts/growth.py [--minutes 120] [--every 5] [--output FOLDER]
 
-Two processes work one after the other, each for half of the time: `spaceevo profile` makes, times and frees models of the
-hyperspace onnxw in ONNX Runtime; `spaceevo run` trains the demo's supernet with a checkpoint every 50 steps. Both are
+Two processes work side by side for all of the time: `spaceevo profile` makes, times and frees models of the hyperspace
+onnxw in ONNX Runtime; `spaceevo run` trains the demo's supernet with one job and a checkpoint every 50 steps. Both are
 stopped at the end, as by Ctrl-C. Written are growth.csv (seconds, process, resident memory in MB, open files) and
 growth.svg. Exit status 1 where the last third of a process's time used more open files than its second third, or over a
 tenth and 50 MB more memory.
 """
 
 import argparse
+import concurrent.futures
 import csv
 import os
 import pathlib
@@ -43,6 +44,8 @@ def training_configuration():
         }.get(section, {})
         if line.startswith(" ") and key in numbers:
             line = f"  {key}: {numbers[key]}"
+        elif section == "jobs":
+            line = "jobs: 1"
         lines.append(line)
     return "\n".join(lines) + "\n"
 
@@ -57,8 +60,9 @@ def sample(process):
         return None
 
 
-def watch(name, command, seconds, every, samples):
-    """Runs a command for so long, and appends what it holds every few seconds."""
+def watch(name, command, seconds, every):
+    """Runs a command for so long; what it held every few seconds."""
+    samples = []
     begin = time.monotonic()
     with tempfile.TemporaryFile("w+") as errors:
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=errors)
@@ -72,8 +76,9 @@ def watch(name, command, seconds, every, samples):
         status = process.wait()
         errors.seek(0)
         if status not in (0, 130):
-            sys.exit(f"growth: {name} ended with status {status}:\n{errors.read()}")
+            raise SystemExit(f"growth: {name} ended with status {status}:\n{errors.read()}")
     print(f"{name}: {time.monotonic() - begin:.0f} s", flush=True)
+    return samples
 
 
 def is_growing(rows):
@@ -156,17 +161,19 @@ def main():
     options = parser.parse_args()
     options.output.mkdir(parents=True, exist_ok=True)
     work = pathlib.Path(tempfile.mkdtemp(prefix="spaceevo-growth-"))
-    samples = []
-    seconds = options.minutes * 30
+    (work / "run.yaml").write_text(training_configuration())
+    commands = {
+        "measuring": [
+            root / "spaceevo", "profile", "--device", "onnxruntime", "--hyperspace", "onnxw", "--minutes", "1440",
+            "--run", work / "profile", "--quiet"],
+        "training": [root / "spaceevo", "run", work / "run.yaml", "--run", work / "run", "--quiet"],
+    }
     try:
-        watch(
-            "measuring",
-            [root / "spaceevo", "profile", "--device", "onnxruntime", "--hyperspace", "onnxw", "--minutes", "1440",
-             "--run", work / "profile", "--quiet"], seconds, options.every, samples)
-        (work / "run.yaml").write_text(training_configuration())
-        watch(
-            "training", [root / "spaceevo", "run", work / "run.yaml", "--run", work / "run", "--quiet"], seconds,
-            options.every, samples)
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            watched = [
+                pool.submit(watch, name, command, options.minutes * 60, options.every)
+                for name, command in commands.items()]
+        samples = [sample for one in watched for sample in one.result()]
     finally:
         shutil.rmtree(work, ignore_errors=True)
     with open(options.output / "growth.csv", "w", newline="") as file:

@@ -139,7 +139,7 @@ class WeightQuantizer : public torch::autograd::Function<WeightQuantizer> {
     for (int64_t c = 0; c < channels; ++c) {
       double sum = 0;
       const float effective_scale = effective(s[c], 0);
-      // The gradient of the integers holds the weight's scale and lacks the input's (Steps.cpp).
+      // The gradient of the integers holds the weight's scale and lacks the input's (ConvolutionSteps.cpp).
       const float real = input_scale > 0 ? input_scale / effective_scale : 1;
       for (int64_t start = c * count; start < (c + 1) * count; start += block) {
         float partial, outside;

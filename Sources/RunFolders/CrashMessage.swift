@@ -27,15 +27,8 @@ public enum CrashMessage {
     stack.ss_sp = UnsafeMutableRawPointer.allocate(byteCount: size, alignment: 16)
     stack.ss_size = size
     sigaltstack(&stack, nil)
-    var action = sigaction()
-    let handler: @convention(c) (Int32) -> Void = { _ in CrashMessage.tell() }
-    #if canImport(Darwin)
-      action.__sigaction_u.__sa_handler = handler
-    #else
-      action.__sigaction_handler.sa_handler = handler
-    #endif
-    action.sa_flags = Int32(SA_ONSTACK)
-    for number in [SIGILL, SIGTRAP, SIGABRT, SIGSEGV, SIGBUS, SIGFPE] { sigaction(number, &action, nil) }
+    SignalHandler.install(
+      { _ in CrashMessage.tell() }, for: [SIGILL, SIGTRAP, SIGABRT, SIGSEGV, SIGBUS, SIGFPE], flags: SA_ONSTACK)
   }
 
   /// Says what is going on from now on, for the message: a few words and what is kept, in whole sentences.

@@ -36,17 +36,8 @@ public enum Interruption {
     // The first use of a global variable may take a lock, which a signal handler must not do: use it here.
     signals.store(0, ordering: .relaxed)
     signal(SIGXFSZ, SIG_IGN)
-    var action = sigaction()
-    let handler: @convention(c) (Int32) -> Void = { _ in Interruption.receive() }
-    #if canImport(Darwin)
-      action.__sigaction_u.__sa_handler = handler
-    #else
-      action.__sigaction_handler.sa_handler = handler
-    #endif
     // System calls in libraries that don't expect signals go on where they were.
-    action.sa_flags = Int32(SA_RESTART)
-    sigaction(SIGINT, &action, nil)
-    sigaction(SIGTERM, &action, nil)
+    SignalHandler.install({ _ in Interruption.receive() }, for: [SIGINT, SIGTERM], flags: SA_RESTART)
     // A parent's blocked signals are inherited, and would never come.
     var signals = sigset_t()
     sigemptyset(&signals)

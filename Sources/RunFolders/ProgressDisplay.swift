@@ -64,6 +64,7 @@ public final class ProgressDisplay: Sendable {
   public func warn(_ text: String) { putLine("warning: \(text)") }
 
   private func putLine(_ text: String) {
+    let text = text.printable
     state.withLock { state in
       write((state.movingLine.isEmpty ? "" : Self.clearLine) + text + "\n" + state.movingLine)
     }
@@ -83,6 +84,7 @@ public final class ProgressDisplay: Sendable {
 
   func show(_ line: String, _ moment: Moment) {
     if isQuiet { return }
+    let line = line.printable
     let time = now()
     state.withLock { state in
       state.lastShown = time

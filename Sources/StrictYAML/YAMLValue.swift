@@ -26,7 +26,8 @@ public struct YAMLValue {
     let anchored: Node?
     do {
       try refuseManyAliases(text, file: file)
-      let parser = try Yams.Parser(yaml: text)
+      // Every value is asked for by its type, so no type is guessed of its text; the guessing alone would take seconds.
+      let parser = try Yams.Parser(yaml: text, resolver: .basic)
       node = try parser.singleRoot()
       // Nodes know their anchors only as long as there is the parser.
       anchored = withExtendedLifetime(parser) { node.flatMap(firstAnchored) }

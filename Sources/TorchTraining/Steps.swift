@@ -6,7 +6,7 @@ internal import SearchSpaces
 /// gradients flow.
 ///
 /// Its operations compute the bytes of `IntegerNetwork.evaluate`, ties too. The gradient that belongs to `steps` is that
-/// with respect to the real values (see `Steps.cpp`); nothing outside this file computes with them.
+/// with respect to the real values (see `Steps.hpp`); nothing outside this file computes with them.
 struct SteppedMap {
   /// `[N, C, H, W]`: byte less zero point.
   let steps: Tensor

@@ -36,14 +36,21 @@ struct SpaceEvo: AsyncParsableCommand {
         try command.run()
       }
     } catch let error as Interrupted {
-      FileHandle.standardError.write(Data("\(error)\n".utf8))
-      Foundation.exit(Interrupted.exitStatus)
+      fail("\(error)", status: Interrupted.exitStatus)
     } catch let error as RunError {
-      FileHandle.standardError.write(Data("Error: \(error)\nTo go on: \(commandLine)\n".utf8))
-      Foundation.exit(1)
+      fail("Error: \(error)\nTo go on: \(commandLine)", status: 1)
     } catch {
-      exit(withError: error)
+      let status = exitCode(for: error)
+      // Help and the version are no failures, and go to standard output.
+      if status.isSuccess { exit(withError: error) }
+      fail(fullMessage(for: error), status: status.rawValue)
     }
+  }
+
+  /// Says why on standard error, and ends. What the message quotes may be a stranger's.
+  private static func fail(_ message: String, status: Int32) -> Never {
+    if !message.isEmpty { FileHandle.standardError.write(Data("\(message.printable)\n".utf8)) }
+    Foundation.exit(status)
   }
 
   /// The command as the user typed it, for a shell.

@@ -63,5 +63,28 @@ import Testing
     #expect(
       FileManager.default.fileExists(
         atPath: folder.appending(path: "run/comparison-1.svg").path(percentEncoded: false)))
+
+    // Whether its losses and its supernet rank subnets as training alone does: with the supernet that the comparison has
+    // trained, and on its page.
+    let checkpoints = { try FileManager.default.subpathsOfDirectory(atPath: folder.path(percentEncoded: false)).count }
+    let ranked = try TinyRun.open("run", in: folder).ranking(subnets: 6, alone: 4, repetitions: 2, steps: 6)
+    let files = try checkpoints()
+    let judges = ["Sum of stage losses", "Sum of their logarithms", "Accuracy in the supernet", "MACs", "Parameters"]
+    #expect(ranked.withAlone.map(\.judge) == judges + ["Predicted latency"])
+    #expect(ranked.withSupernet.map(\.judge) == judges.filter { $0 != "Accuracy in the supernet" } + ["Predicted latency"])
+    #expect(ranked.withAlone.allSatisfy { $0.networks == 4 } && ranked.withSupernet.allSatisfy { $0.networks == 6 })
+    for agreement in ranked.withAlone + ranked.withSupernet {
+      #expect((-1...1).contains(agreement.tau))
+      #expect(agreement.interval[0] <= agreement.tau && agreement.tau <= agreement.interval[1])
+    }
+    #expect(ranked.repeatability.map { (-1...1).contains($0) } == true)
+    // Nothing is trained twice.
+    #expect(try TinyRun.open("run", in: folder).ranking(subnets: 6, alone: 4, repetitions: 2, steps: 6) == ranked)
+    #expect(try checkpoints() == files)
+    var subnets: [RankedSubnet] = []
+    try RecordLog<RankedSubnet>.read(paths.recordFile("ranking-subnets")) { subnets.append($0) }
+    #expect(subnets.count == 6 && subnets.allSatisfy { $0.stageLosses.allSatisfy { $0 > 0 } && $0.macs > 0 })
+    let ranking = try TinyRun.open("run", in: folder).compare(repetitions: 1, randomSpaces: 1, otherDevice: "openvino")
+    #expect(try String(contentsOf: ranking.page, encoding: .utf8).contains("trained alone"))
   }
 }

@@ -48,6 +48,17 @@ import Testing
       ])
   }
 
+  @Test("What a message quotes is shown and not obeyed: controls and turns of direction are written out")
+  func printable() {
+    #expect("a\u{1B}[2Jb\r\nc\td\u{202E}e\u{9B}ü日".printable == "a\\u{1B}[2Jb\\u{D}\nc\td\\u{202E}e\\u{9B}ü日")
+    let stage = Stage()
+    let display = stage.display()
+    display.warn("key \"\u{1B}]0;title\u{7}\"")
+    display.begin("Read \u{8}\u{8}", unit: "files").finish()
+    #expect(!stage.text.unicodeScalars.contains { $0.value < 0x20 && $0 != "\n" })
+    #expect(stage.lines.first == "warning: key \"\\u{1B}]0;title\\u{7}\"")
+  }
+
   @Test("On a terminal one line moves, at most ten times a second, and notes stay above it")
   func movingLine() {
     let stage = Stage()

@@ -174,7 +174,7 @@ int32_t ct_effective_scales(const CTTensor *scale, float *values, int64_t count)
 int32_t ct_activation_parameters(const CTTensor *scale, const CTTensor *beta, float max_scale, float *effective_scale,
                                  int32_t *zero_point);
 
-// ---- Training in whole numbers (differentiable; Steps.cpp)
+// ---- Training in whole numbers (differentiable; Steps.hpp)
 //
 // A map in steps is float32 [N, C, H, W], channels last, and holds q - z: bytes counted from their zero point. The
 // gradient that belongs to it is that with respect to the real values, scale times the steps. `scale`, `beta` and
