@@ -15,4 +15,4 @@ export OMP_NUM_THREADS="${OMP_NUM_THREADS-1}"
 
 # Every shape of a convolution is compiled when it is first met. Elastic networks have thousands of shapes, and the cache
 # holds 1,024 unless told otherwise: without this a third of a training's time goes into compiling the same code again.
-export ONEDNN_PRIMITIVE_CACHE_CAPACITY="${ONEDNN_PRIMITIVE_CACHE_CAPACITY-65536}"
+export ONEDNN_PRIMITIVE_CACHE_CAPACITY="${ONEDNN_PRIMITIVE_CACHE_CAPACITY-16384}"

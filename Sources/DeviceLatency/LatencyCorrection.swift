@@ -1,35 +1,39 @@
 /// From the sum of a network's parts to the network:
-/// `t = sum over kinds (scale[kind] * parts[kind]) + perOperation * operations + perMegabyte * weight megabytes + perCall`,
-/// in microseconds.
+/// `t = sum over kinds (scale[kind] * parts[kind] + perOperation[kind] * operations[kind]) + perMegabyte * weight megabytes
+/// + perCall`, in microseconds.
 ///
 /// Parts cost more or less in a network than alone: they find each other's data in the caches instead of their own, and
-/// a runtime fuses some into others. That differs between kinds of parts, so each kind has a scale, which is kept near
-/// the common one as far as the measured networks allow.
+/// a runtime fuses some into others. That differs between kinds of parts, so each kind has a scale and a cost of its own,
+/// which are kept near the common ones as far as the measured networks allow.
 public struct LatencyCorrection: Hashable, Sendable, Codable {
   /// One a case of `KernelSignature.Group`, in their order.
   public var scales: [Double]
-  /// May be a little below zero: a call of one operation costs more than the call of nothing that is taken off it.
-  public var microsecondsPerOperation: Double
+  /// One a case of `KernelSignature.Group` too. May be a little below zero: a call of one operation costs more than the
+  /// call of nothing that is taken off it, and one that is fused into another costs less than beside it.
+  public var microsecondsPerOperation: [Double]
   public var microsecondsPerMegabyte: Double
   /// May be a little below zero where the ends of kernels' models cost more than those of a network.
   public var microsecondsPerCall: Double
 
   public init(
-    scales: [Double], microsecondsPerOperation: Double, microsecondsPerMegabyte: Double, microsecondsPerCall: Double
+    scales: [Double], microsecondsPerOperation: [Double], microsecondsPerMegabyte: Double, microsecondsPerCall: Double
   ) {
-    precondition(scales.count == KernelSignature.Group.allCases.count, "one scale a group of kernels")
+    let count = KernelSignature.Group.allCases.count
+    precondition(
+      scales.count == count && microsecondsPerOperation.count == count, "one scale and one cost a group of kernels")
     self.scales = scales
     self.microsecondsPerOperation = microsecondsPerOperation
     self.microsecondsPerMegabyte = microsecondsPerMegabyte
     self.microsecondsPerCall = microsecondsPerCall
   }
 
-  /// One scale for all kinds of parts.
+  /// One scale and one cost for all kinds of parts.
   public init(
     scale: Double, microsecondsPerOperation: Double, microsecondsPerMegabyte: Double, microsecondsPerCall: Double
   ) {
     self.init(
-      scales: KernelSignature.Group.allCases.map { _ in scale }, microsecondsPerOperation: microsecondsPerOperation,
+      scales: KernelSignature.Group.allCases.map { _ in scale },
+      microsecondsPerOperation: KernelSignature.Group.allCases.map { _ in microsecondsPerOperation },
       microsecondsPerMegabyte: microsecondsPerMegabyte, microsecondsPerCall: microsecondsPerCall)
   }
 
@@ -40,20 +44,31 @@ public struct LatencyCorrection: Hashable, Sendable, Codable {
   public init(from decoder: any Decoder) throws {
     let container = try decoder.container(keyedBy: CodingKeys.self)
     func number(_ key: CodingKeys) throws -> Double { try container.decode(Double.self, forKey: key) }
-    let scales = try container.decode([Double].self, forKey: .scales)
     let count = KernelSignature.Group.allCases.count
-    guard scales.count == count, scales.allSatisfy({ $0.magnitude <= LatencyCorrection.mostMicroseconds }) else {
-      throw DecodingError.dataCorruptedError(
-        forKey: .scales, in: container, debugDescription: "\(scales.count) scales; \(count) are right, one a group")
+    func numbers(_ key: CodingKeys) throws -> [Double] {
+      let numbers = try container.decode([Double].self, forKey: key)
+      guard numbers.count == count, numbers.allSatisfy({ $0.magnitude <= LatencyCorrection.mostMicroseconds }) else {
+        throw DecodingError.dataCorruptedError(
+          forKey: key, in: container,
+          debugDescription: "\(numbers.count) \(key.stringValue); \(count) are right, one a group")
+      }
+      return numbers
     }
+    // Format 2 had one cost for all kinds.
+    let costs =
+      if let cost = try? container.decode(Double.self, forKey: .microsecondsPerOperation) {
+        [Double](repeating: cost, count: count)
+      } else {
+        try numbers(.microsecondsPerOperation)
+      }
     self.init(
-      scales: scales, microsecondsPerOperation: try number(.microsecondsPerOperation),
+      scales: try numbers(.scales), microsecondsPerOperation: costs,
       microsecondsPerMegabyte: try number(.microsecondsPerMegabyte),
       microsecondsPerCall: try number(.microsecondsPerCall))
-    for key in [CodingKeys.microsecondsPerOperation, .microsecondsPerMegabyte, .microsecondsPerCall] {
-      guard try number(key).magnitude <= LatencyCorrection.mostMicroseconds else {
+    for value in costs + [microsecondsPerMegabyte, microsecondsPerCall] {
+      guard value.magnitude <= LatencyCorrection.mostMicroseconds else {
         throw DecodingError.dataCorruptedError(
-          forKey: key, in: container, debugDescription: "\(try number(key)) is no number of microseconds")
+          forKey: .microsecondsPerOperation, in: container, debugDescription: "\(value) is no number of microseconds")
       }
     }
   }
@@ -69,14 +84,17 @@ public struct LatencyCorrection: Hashable, Sendable, Codable {
   public struct Parts: Hashable, Sendable {
     /// Microseconds of the parts alone, one a case of `KernelSignature.Group`.
     public var microseconds = KernelSignature.Group.allCases.map { _ in 0.0 }
-    public var operations = 0
+    /// One a case of `KernelSignature.Group` too.
+    public var operations = KernelSignature.Group.allCases.map { _ in 0 }
     public var weightMegabytes = 0.0
 
     public init() {}
 
     public static func += (a: inout Parts, b: Parts) {
-      for index in a.microseconds.indices { a.microseconds[index] += b.microseconds[index] }
-      a.operations += b.operations
+      for index in a.microseconds.indices {
+        a.microseconds[index] += b.microseconds[index]
+        a.operations[index] += b.operations[index]
+      }
       a.weightMegabytes += b.weightMegabytes
     }
   }
@@ -94,8 +112,11 @@ public struct LatencyCorrection: Hashable, Sendable, Codable {
 
   /// Microseconds of the parts in a network, without the cost of the call.
   public func microseconds(_ parts: Parts) -> Double {
-    var sum = microsecondsPerOperation * Double(parts.operations) + microsecondsPerMegabyte * parts.weightMegabytes
-    for index in scales.indices { sum += scales[index] * parts.microseconds[index] }
+    var sum = microsecondsPerMegabyte * parts.weightMegabytes
+    for index in scales.indices {
+      sum += scales[index] * parts.microseconds[index]
+      sum += microsecondsPerOperation[index] * Double(parts.operations[index])
+    }
     return sum
   }
 

@@ -87,15 +87,19 @@ public struct MeasurementEffort: Hashable, Sendable {
   /// kernel would find the caches full of another one's data.
   public static let kernel = MeasurementEffort(
     sessions: 1, slices: 3, sliceNanoseconds: 3e5, groupSize: 24, attempts: 25, fewestCalls: 5)
-  /// For kernels in their contexts, of which a small difference is wanted.
+  /// For kernels in their contexts, of which a small difference is wanted. One session: the runtime that needs contexts is
+  /// slow to load.
   public static let kernelInContext = MeasurementEffort(
-    sessions: 3, slices: 3, sliceNanoseconds: 1e6, groupSize: 24, attempts: 25, fewestCalls: 5)
+    sessions: 1, slices: 3, sliceNanoseconds: 1e6, groupSize: 24, attempts: 25, fewestCalls: 5)
   /// For the chains of a study.
   public static let study = MeasurementEffort(
     sessions: 2, slices: 2, sliceNanoseconds: 3e5, groupSize: 16, attempts: 25, fewestCalls: 3)
   /// For many whole networks. Long slices: a network's first thousand calls or so are some percent slower.
   public static let network = MeasurementEffort(
     sessions: 3, slices: 6, sliceNanoseconds: 4e6, groupSize: 12, attempts: 50, fewestCalls: 4, patience: .seconds(5))
+  /// The same for a runtime that takes longer to load a network than to time it.
+  public static let networkInOneSession = MeasurementEffort(
+    sessions: 1, slices: 6, sliceNanoseconds: 4e6, groupSize: 12, attempts: 50, fewestCalls: 4, patience: .seconds(5))
   /// For the few models whose latency is reported.
   public static let report = MeasurementEffort(
     sessions: 8, slices: 3, sliceNanoseconds: 3e6, groupSize: 8, attempts: 100, fewestCalls: 3, patience: .seconds(30))
@@ -109,6 +113,9 @@ public protocol LatencyMeter {
   var device: DeviceIdentity { get }
   /// How kernels are to be timed there.
   var kernelMethod: KernelMethod { get }
+  /// Whether loading a model takes far longer than timing it. One session is then timed at a time; a profile's next pass
+  /// is another.
+  var isSlowToLoad: Bool { get }
 
   /// Times models in turn with each other, and hands over each measurement as soon as it is complete.
   ///
@@ -122,4 +129,5 @@ public protocol LatencyMeter {
 
 extension LatencyMeter {
   public var kernelMethod: KernelMethod { .alone }
+  public var isSlowToLoad: Bool { false }
 }

@@ -21,6 +21,12 @@ enum LeastSquares {
     return eliminate(&matrix)
   }
 
+  /// The solution of `matrix . x = right`; `nil` where there is no single one.
+  static func solve(matrix: [[Double]], right: [Double]) -> [Double]? {
+    var extended = zip(matrix, right).map { $0 + [$1] }
+    return eliminate(&extended)
+  }
+
   /// Gauss's elimination with row exchanges.
   private static func eliminate(_ matrix: inout [[Double]]) -> [Double]? {
     let size = matrix.count

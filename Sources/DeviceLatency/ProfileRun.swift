@@ -38,9 +38,9 @@ final class ProfileRun {
     let networks = fitted.spread(heldOut)
     let requests = [.emptyCall] + networks.map { LatencyRequest($0.subject, .network($0.graph)) }
     let end = start + budget
-    for pass in 1...max(1, profile.passes) {
+    for pass in 1...passes {
       // However slow the first networks are, kernels get their share.
-      try measure(.networks, requests, .network, pass: pass, until: pass == 1 ? start + budget / 2 : end)
+      try measure(.networks, requests, networkEffort, pass: pass, until: pass == 1 ? start + budget / 2 : end)
       if pass == 1 {
         // Networks that took longer than they should leave the rest its share all the same: without kernels there is no
         // predictor.
@@ -62,6 +62,9 @@ final class ProfileRun {
 
   private var method: KernelMethod { meter.kernelMethod }
   private var effort: MeasurementEffort { method == .alone ? .kernel : .kernelInContext }
+  private var networkEffort: MeasurementEffort { meter.isSlowToLoad ? .networkInOneSession : .network }
+  /// Where a pass is one session instead of three, there are three times as many.
+  private var passes: Int { max(1, meter.isSlowToLoad ? 3 * profile.passes : profile.passes) }
 
   /// What is taken off the kernels' times besides the empty call, if anything.
   private var contexts: [LatencyRequest] {
@@ -80,7 +83,7 @@ final class ProfileRun {
     let missing = requests.filter { table.gatedCount($0.subject) < pass && asked.insert($0.subject).inserted }
     var done = done + requests.count - missing.count
     if pass > 1 { repeated += requests.count - missing.count }
-    let repetitions = (use.count + contexts.count + fitted.count + heldOut.count + 1) * (profile.passes - 1)
+    let repetitions = (use.count + contexts.count + fitted.count + heldOut.count + 1) * (passes - 1)
     func report() {
       if pass == 1 {
         progress(phase, done, total ?? requests.count)
@@ -147,6 +150,10 @@ struct ProfileFit {
       fitting: fitted.compactMap { network in
         table[network.subject].map { predictor.sample(of: network.graph, measuredMicroseconds: $0.microseconds) }
       })
+    if method == .inContext {
+      predictor.adjustKernels(
+        to: fitted.compactMap { network in table[network.subject].map { (network.graph, $0.microseconds) } })
+    }
     predictor.fitted = accuracy(of: predictor, on: fitted)
     predictor.heldOut = accuracy(of: predictor, on: heldOut)
     predictor.repeatability = Repeatability((fitted + heldOut).map { table.gated($0.subject) })

@@ -2,16 +2,23 @@
 public struct Repeatability: Hashable, Sendable, Codable {
   /// How many networks were measured more than once at the machine's full speed.
   public var networks: Int
-  /// Mean, and 95th percentile, of the difference between the first and the last measurement, in percent of the first.
+  /// Mean, and 95th percentile, of the difference between the shortest of the first half of the measurements and the
+  /// shortest of the last half, in percent of the first.
   public var meanPercent: Double
   public var percentile95: Double
-  /// Between the two, on average.
+  /// Between those two, on average.
   public var secondsApart: Double
 
   /// - Parameter measurements: Those of one network each, at least two, in the order in which they were made.
   /// - Returns: `nil` where there are none.
   public init?(_ measurements: [[LatencyMeasurement]]) {
-    let pairs = measurements.compactMap { list in list.count > 1 ? (list.first!, list.last!) : nil }
+    let pairs = measurements.compactMap { list -> (LatencyMeasurement, LatencyMeasurement)? in
+      guard list.count > 1 else { return nil }
+      func shortest(_ half: ArraySlice<LatencyMeasurement>) -> LatencyMeasurement {
+        half.min { $0.nanoseconds < $1.nanoseconds }!
+      }
+      return (shortest(list.prefix(list.count / 2)), shortest(list.suffix(list.count / 2)))
+    }
     guard !pairs.isEmpty else { return nil }
     let differences = pairs.map { 100 * abs($1.nanoseconds / $0.nanoseconds - 1) }
     networks = pairs.count

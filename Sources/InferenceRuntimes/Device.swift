@@ -65,6 +65,12 @@ public enum Device: Hashable, Sendable {
     }
   }
 
+  /// How many whole networks the correction of a profile is fitted on, where nobody says. OpenVINO fuses operations as it
+  /// sees fit, so that a part's time alone tells less and whole networks have to tell more.
+  public var fittingNetworks: Int {
+    if case .local(.openVINO) = self { 240 } else { 60 }
+  }
+
   /// The runtime in this process that runs the device's models where their answers are wanted and not their time.
   public var evaluationRuntime: LocalRuntime {
     switch self {

@@ -13,6 +13,7 @@ public final class RuntimeMeter: LatencyMeter {
   public let device: DeviceIdentity
   /// ONNX Runtime computes in the order in which kernels' maps are handed to it; OpenVINO has an order of its own.
   public var kernelMethod: KernelMethod { runtime == .onnxRuntime ? .alone : .inContext }
+  public var isSlowToLoad: Bool { runtime == .openVINO }
   /// What the probe reads at full speed.
   public private(set) var level: ProbeLevel
   /// Called when the machine is slow and the meter begins to wait for it.

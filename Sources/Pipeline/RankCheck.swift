@@ -3,6 +3,7 @@ import Foundation
 import NetworkGraphs
 import RunFolders
 import SearchSpaces
+import Synchronization
 import TorchTraining
 
 /// Whether the stage tables rank sub-stages as training each alone does.
@@ -36,6 +37,10 @@ public struct RankCheck {
     /// What ranking by size alone would give, of the integer losses: the larger the better.
     public var macs: Double
     public var parameters: Double
+    /// How far the tables' integer losses are from those of the same sub-stages sampled again, in percent: the mean, and
+    /// the largest. Their training has other images then; where a row is not trained by itself there is no difference.
+    public var repeatedMeanPercent: Double
+    public var repeatedLargestPercent: Double
 
     init(_ job: StageJob, _ rows: [Row]) {
       stage = job.distillation.stage.name
@@ -46,6 +51,9 @@ public struct RankCheck {
       integer = Statistics.spearmanRho(rows.map(\.sharedInteger), alone)
       macs = -Statistics.spearmanRho(rows.map(\.megaMACs), alone)
       parameters = -Statistics.spearmanRho(rows.map(\.megaParameters), alone)
+      let differences = rows.map { 100 * abs($0.repeatedInteger / $0.sharedInteger - 1) }
+      repeatedMeanPercent = Statistics.mean(differences)
+      repeatedLargestPercent = differences.max() ?? 0
     }
   }
 
@@ -54,6 +62,8 @@ public struct RankCheck {
     var alone: RankRecord
     var sharedFloat: Double
     var sharedInteger: Double
+    /// The same, sampled again.
+    var repeatedInteger: Double
     var megaMACs: Double
     var megaParameters: Double
   }
@@ -147,17 +157,22 @@ public struct RankCheck {
     }
     let (float, integer) = (try shared(.float), try shared(.quantized))
     let input = training.maps.shape(job.stage)
-    return try records.map { record in
+    let rows = Mutex([Row?](repeating: nil, count: records.count))
+    try step.pool.forEach(records.count) { index in
+      let record = records[index]
       let substage = substage(job, record.index)
       let cost = NetworkGraph(
         stage: distillation.stage.name, distillation.stage.blockType,
         input: .init(channels: substage.inputWidth, height: input.height, width: input.width), blocks: substage.blocks,
         stride: distillation.stage.stride
       ).cost
-      return Row(
+      let row = Row(
         alone: record, sharedFloat: try training.tableLoss(substage, float, precision: .float),
         sharedInteger: try training.tableLoss(substage, integer, precision: .quantized),
+        repeatedInteger: try training.tableLoss(substage, integer, precision: .quantized, stream: "row again"),
         megaMACs: Double(cost.macs) / 1e6, megaParameters: Double(cost.parameters) / 1e6)
+      rows.withLock { $0[index] = row }
     }
+    return rows.withLock { $0.compactMap(\.self) }
   }
 }

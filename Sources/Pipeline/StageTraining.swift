@@ -98,15 +98,17 @@ struct StageTraining {
   }
 
   /// The loss that a table has for a sub-stage: with the weights that all share, after `row-steps` of training alone.
+  ///
+  /// - Parameter stream: Tells the images of those steps; every row of a table sees the same ones, so that luck is the same
+  ///   for all.
   func tableLoss(
-    _ substage: BlockDistillation.Substage, _ shared: ParameterStore, precision: Precision
+    _ substage: BlockDistillation.Substage, _ shared: ParameterStore, precision: Precision, stream: String = "row"
   ) throws -> Double {
     guard settings.rowSteps > 0 else { return try loss(substage, shared, precision: precision) }
     let own = try ParameterStore(ParameterLayout([distillation.graph(substage)]), seed: distillation.seed)
     try own.adopt(shared)
-    // Every row sees the same images, so that luck is the same for all.
     _ = try train(
-      own, steps: settings.rowSteps, rate: settings.learningRate / 2, precision: precision, stream: "row"
+      own, steps: settings.rowSteps, rate: settings.learningRate / 2, precision: precision, stream: stream
     ) { _ in [substage] }
     return try loss(substage, own, precision: precision)
   }

@@ -13,12 +13,13 @@ public struct StandaloneProfile {
   public var device: String
   public var threads: Int
   public var seed: UInt64
-  public var fittingNetworks: Int
+  /// `nil` for the device's own number.
+  public var fittingNetworks: Int?
   public var heldOutNetworks: Int
   public var budget: Duration
 
   public init(
-    hyperspace: String, device: String, threads: Int, seed: UInt64, fittingNetworks: Int, heldOutNetworks: Int,
+    hyperspace: String, device: String, threads: Int, seed: UInt64, fittingNetworks: Int?, heldOutNetworks: Int,
     budget: Duration
   ) {
     self.hyperspace = hyperspace
@@ -53,7 +54,8 @@ public struct StandaloneProfile {
     for notice in folder.notices { display.note(notice) }
     let profile = DeviceProfile(
       profile: LatencyProfile(
-        hyperspace: hyperspace, seed: seed, fittedNetworks: fittingNetworks, heldOutNetworks: heldOutNetworks),
+        hyperspace: hyperspace, seed: seed, fittedNetworks: fittingNetworks ?? device.fittingNetworks,
+        heldOutNetworks: heldOutNetworks),
       device: device, threads: threads, budget: budget)
     let predictor: LatencyPredictor
     do { predictor = try profile.run(in: folder, display: display) } catch let error as Interrupted {

@@ -66,7 +66,8 @@ struct DistillCommand: ParsableCommand {
       func text(_ value: Double) -> String { value.formatted(.number.precision(.fractionLength(2))) }
       print(
         "\(agreement.stage) \(agreement.block): tables \(text(agreement.integer)) as integers, "
-          + "\(text(agreement.float)) in float; by MACs \(text(agreement.macs)), by parameters \(text(agreement.parameters))"
+          + "\(text(agreement.float)) in float; by MACs \(text(agreement.macs)), by parameters \(text(agreement.parameters)); "
+          + "sampled again \(text(agreement.repeatedMeanPercent)) % apart, at most \(text(agreement.repeatedLargestPercent)) %"
       )
     }
   }

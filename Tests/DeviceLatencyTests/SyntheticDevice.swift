@@ -33,7 +33,7 @@ struct SyntheticDevice: LatencyMeter {
       guard let kernel else { continue }
       sum +=
         correction.scales[kernel.group.rawValue] * SyntheticDevice.microseconds(kernel)
-        + correction.microsecondsPerOperation
+        + correction.microsecondsPerOperation[kernel.group.rawValue]
         + correction.microsecondsPerMegabyte * Double(node.convolution?.weightCount ?? 0) / 1e6
     }
     return sum
