@@ -45,7 +45,8 @@ final class ProfileRun {
         // Networks that took longer than they should leave the rest its share all the same: without kernels there is no
         // predictor.
         try measure(.contexts, contexts, effort, pass: pass, until: max(end, .now + budget / 4))
-        try measureKernels(until: max(end, .now + budget / 4))
+        // Where a session is all that a pass gives, networks need more of them than kernels that can be estimated.
+        try measureKernels(until: max(meter.isSlowToLoad ? start + budget * 3 / 4 : end, .now + budget / 4))
       } else {
         try measure(.contexts, contexts, effort, pass: pass, until: end)
         try measure(.kernels, mostDoubtful.map { LatencyRequest($0, method) }, effort, pass: pass, until: end)

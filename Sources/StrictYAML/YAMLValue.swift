@@ -27,7 +27,7 @@ public struct YAMLValue {
     do {
       try refuseManyAliases(text, file: file)
       // Every value is asked for by its type, so no type is guessed of its text; the guessing alone would take seconds.
-      let parser = try Yams.Parser(yaml: text, resolver: .basic)
+      let parser = try Yams.Parser(yaml: text, resolver: .basic, encoding: .utf8)
       node = try parser.singleRoot()
       // Nodes know their anchors only as long as there is the parser.
       anchored = withExtendedLifetime(parser) { node.flatMap(firstAnchored) }

@@ -97,10 +97,8 @@ extension TinyRun {
     let folder = try TinyRun.makeFolder()
     defer { try? FileManager.default.removeItem(at: folder) }
     let settings = RankCheck.Settings(pairs: 3, substages: 4, floatSteps: 4, integerSteps: 2)
-    func verified() throws -> [RankCheck.Agreement] {
-      try TinyRun.open("run", in: folder, replacing: [("rows: 6", "rows: 6, row-steps: 3")]).verifyTables(settings)
-    }
-    let first = try verified()
+    let first = try TinyRun.open("run", in: folder, replacing: [("rows: 6", "rows: 6, row-steps: 3")])
+      .verifyTables(settings)
     #expect(first.count == 3 && Set(first.map { "\($0.stage) \($0.block)" }).count == 3)
     for agreement in first {
       #expect(agreement.substages == 4)
@@ -110,7 +108,7 @@ extension TinyRun {
     }
     let records = try TinyRun.text("run/records/ranks.jsonl", in: folder)
     #expect(records.split(separator: "\n").count == 12)
-    #expect(try verified() == first)
+    #expect(try TinyRun.open("run", in: folder).verifyTables(settings) == first)
     #expect(try TinyRun.text("run/records/ranks.jsonl", in: folder) == records)
   }
 }
