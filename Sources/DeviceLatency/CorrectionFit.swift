@@ -129,7 +129,8 @@ extension LatencyCorrection {
       let scales = kinds.map { _ in scale + (hold == nil ? 0 : values.removeFirst()) }
       let costs = kinds.map { _ in terms[0] + (hasCosts ? unit * values.removeFirst() : 0) }
       return LatencyCorrection(
-        scales: scales, microsecondsPerOperation: costs, microsecondsPerMegabyte: terms[1], microsecondsPerCall: terms[2]
+        scales: scales, microsecondsPerOperation: costs, microsecondsPerMegabyte: terms[1],
+        microsecondsPerCall: terms[2]
       )
     }
   }

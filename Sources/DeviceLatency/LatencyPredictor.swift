@@ -81,7 +81,8 @@ public struct LatencyPredictor: Sendable {
     let rows = zip(networks, signatures).map { network, signatures in
       var row = [Double](repeating: 0, count: known.count)
       for kernel in signatures {
-        row[places[kernel]!] += doubts[places[kernel]!] * correction.scales[kernel.group.rawValue] / network.microseconds
+        row[places[kernel]!] +=
+          doubts[places[kernel]!] * correction.scales[kernel.group.rawValue] / network.microseconds
       }
       return row
     }

@@ -1,5 +1,3 @@
-internal import CTorch
-
 /// An operation that libtorch refused.
 ///
 /// ```swift
@@ -28,21 +26,4 @@ public struct TorchError: Error, Hashable, CustomStringConvertible {
 
   /// The same, told of a node or a file.
   func naming(_ place: String) -> TorchError { TorchError("\(place): \(message)", isOutOfMemory: isOutOfMemory) }
-}
-
-/// Turns a status of the C surface into an error with this thread's last message.
-func check(_ status: Int32) throws(TorchError) {
-  guard status == CT_OK else {
-    throw TorchError(String(cString: ct_last_error()), isOutOfMemory: status == CT_OUT_OF_MEMORY)
-  }
-}
-
-/// The tensor that `make` hands over, whose elements are multiples of `step` if there is one.
-func tensor(
-  step: Float? = nil, _ make: (UnsafeMutablePointer<OpaquePointer?>) -> Int32
-) throws(TorchError) -> Tensor {
-  var handle: OpaquePointer?
-  try check(make(&handle))
-  guard let handle else { throw TorchError("libtorch handed over no tensor") }
-  return Tensor(owning: handle, step: step)
 }

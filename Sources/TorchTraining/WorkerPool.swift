@@ -163,6 +163,11 @@ private func startThread(stackSize: Int, _ body: @escaping @Sendable () -> Void)
   return status == 0
 }
 
+// Clang gives `pthread_attr_t` to whichever of the modules here it has read first.
+#if canImport(CDispatch)
+  private import CDispatch
+#endif
+
 #if canImport(Glibc)
   private import Glibc
 #elseif canImport(Darwin)

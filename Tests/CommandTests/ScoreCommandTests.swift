@@ -194,4 +194,13 @@ private final class Workplace {
     let again = try work.run("evolve \(common) --latency 2 --records all.jsonl --quiet")
     #expect(again.status == 64 && again.errors.contains("holds 2 records"))
   }
+
+  @Test func `what a message quotes of a file is shown, and commands no terminal`() throws {
+    let work = try Workplace()
+    try work.write("hostile.yaml", "name: two\n\"im\\e[2Jage\": 1\n")
+    let program = try work.run("score --hyperspace hostile.yaml --tables t --latency 1 two-0-0")
+    #expect(program.status == 1)
+    #expect(program.errors.contains("unknown key \"im\\u{1B}[2Jage\""))
+    #expect(!program.errors.unicodeScalars.contains("\u{1B}"))
+  }
 }

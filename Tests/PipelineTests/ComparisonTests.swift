@@ -71,7 +71,8 @@ import Testing
     let files = try checkpoints()
     let judges = ["Sum of stage losses", "Sum of their logarithms", "Accuracy in the supernet", "MACs", "Parameters"]
     #expect(ranked.withAlone.map(\.judge) == judges + ["Predicted latency"])
-    #expect(ranked.withSupernet.map(\.judge) == judges.filter { $0 != "Accuracy in the supernet" } + ["Predicted latency"])
+    #expect(
+      ranked.withSupernet.map(\.judge) == judges.filter { $0 != "Accuracy in the supernet" } + ["Predicted latency"])
     #expect(ranked.withAlone.allSatisfy { $0.networks == 4 } && ranked.withSupernet.allSatisfy { $0.networks == 6 })
     for agreement in ranked.withAlone + ranked.withSupernet {
       #expect((-1...1).contains(agreement.tau))
