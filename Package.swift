@@ -159,7 +159,8 @@ if Context.environment["SPACEEVO_THREADS"] == "1" {
   targets += [
     .target(name: "ThreadedApply", path: "Fuzzing/ThreadedApply"),
     .target(
-      name: "TorchTraining", path: "Sources/TorchTraining", sources: ["WorkerPool.swift", "TorchError.swift"], swiftSettings: common),
+      name: "TorchTraining", path: "Sources/TorchTraining", sources: ["WorkerPool.swift", "TorchError.swift"],
+      swiftSettings: common),
   ]
 }
 
