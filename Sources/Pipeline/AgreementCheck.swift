@@ -1,5 +1,5 @@
 public import Datasets
-import Foundation
+public import Foundation
 public import InferenceRuntimes
 import NetworkGraphs
 import ONNXExport
@@ -24,10 +24,14 @@ public struct AgreementCheck: Sendable {
     /// Subnets side by side.
     public var jobs: Int
     public var runtime: LocalRuntime
+    /// The subnet of the seed's sequence to begin with, from 0.
+    public var first: Int
+    /// Where the files of subnets are kept that do not agree in every logit; `nil` for nowhere.
+    public var folder: URL?
 
     public init(
       subnets: Int, images: Int, resolution: Int? = nil, steps: Int = 12, batch: Int = 16, seed: UInt64 = 1,
-      jobs: Int = 1, runtime: LocalRuntime = .onnxRuntime
+      jobs: Int = 1, runtime: LocalRuntime = .onnxRuntime, first: Int = 0, folder: URL? = nil
     ) {
       self.subnets = subnets
       self.images = images
@@ -37,6 +41,8 @@ public struct AgreementCheck: Sendable {
       self.seed = seed
       self.jobs = jobs
       self.runtime = runtime
+      self.first = first
+      self.folder = folder
     }
   }
 
@@ -85,6 +91,17 @@ public struct AgreementCheck: Sendable {
     public var floatProducts: Int?
     /// Images that the runtime names right, of all subnets: that the networks have learnt something.
     public var correct = 0
+    /// The subnets whose integers differ from the runtime's in a logit of an image, in the order of the sequence.
+    public var differing: [Differing] = []
+
+    public struct Differing: Hashable, Sendable, Codable {
+      /// In the seed's sequence, from 0: `verify --first` begins there.
+      public var index: Int
+      public var space: String
+      public var subnet: String
+      /// Images with a logit that differs.
+      public var images: Int
+    }
   }
 
   public let hyperspace: Hyperspace
@@ -114,7 +131,7 @@ public struct AgreementCheck: Sendable {
     let pool = WorkerPool(count: settings.jobs)
     try pool.forEach(settings.subnets) { index in
       try Interruption.check()
-      let one = try check(index)
+      let one = try check(settings.first + index)
       progress(
         total.withLock { sum in
           sum.subnets += 1
@@ -122,6 +139,7 @@ public struct AgreementCheck: Sendable {
           sum.trainerAndRuntime = sum.trainerAndRuntime + one.trainerAndRuntime
           if let products = one.floatProducts { sum.floatProducts = (sum.floatProducts ?? 0) + products }
           sum.correct += one.correct
+          sum.differing = (sum.differing + one.differing).sorted { $0.index < $1.index }
           return sum
         })
     }
@@ -146,7 +164,8 @@ public struct AgreementCheck: Sendable {
     }
     let statistics = try store.batchNormStatistics(of: graph, precision: .quantized, batches: recalibration)
     let network = try store.integerNetwork(graph, statistics: statistics, pixels: pixels)
-    let session = try settings.runtime.session(ONNXModel.bytes(network), .init(keepsOptimizedModel: true))
+    let file = try ONNXModel.bytes(network)
+    let session = try settings.runtime.session(file, .init(keepsOptimizedModel: true))
     var result = Result()
     if let optimized = (session as? OnnxRuntimeSession)?.optimizedModel {
       result.floatProducts = try ONNXModelSummary(optimized).floatProducts.count
@@ -171,6 +190,17 @@ public struct AgreementCheck: Sendable {
         result.integersAndRuntime.add(integers[range], runtime[range])
         result.trainerAndRuntime.add(trainer[range], runtime[range])
         if runtime[range].max() == runtime[range.lowerBound + label] { result.correct += 1 }
+      }
+    }
+    let agreement = result.integersAndRuntime
+    if agreement.identical < agreement.images {
+      result.differing = [
+        .init(
+          index: index, space: space.encoding, subnet: subnet.encoding, images: agreement.images - agreement.identical)
+      ]
+      if let folder = settings.folder {
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        try Data(file).write(to: folder.appending(path: "subnet-\(index).onnx"))
       }
     }
     return result

@@ -39,6 +39,12 @@ struct VerifyCommand: ParsableCommand {
   @Option(help: "Subnets side by side, with a thread each.")
   var threads = 1
 
+  @Option(help: "The subnet of the seed's sequence to begin with, from 0.")
+  var first = 0
+
+  @Option(help: "Keep the files of subnets that do not agree in every logit in this folder.", completion: .directory)
+  var keep: String?
+
   @Option(help: "Draws subnets, weights and images.")
   var seed: UInt64 = 1
 
@@ -51,8 +57,8 @@ struct VerifyCommand: ParsableCommand {
   @OptionGroup var output: OutputOptions
 
   mutating func validate() throws {
-    guard subnets > 0, images > 0, steps >= 0, batch > 1 else {
-      throw ValidationError("--subnets, --images and --batch are positive, --batch at least 2.")
+    guard subnets > 0, images > 0, steps >= 0, first >= 0, batch > 1 else {
+      throw ValidationError("--subnets, --images and --batch are positive, --batch at least 2, --first at least 0.")
     }
     guard LocalRuntime(rawValue: device) != nil else {
       throw ValidationError("--device \(device): \(Device.builtInNames.joined(separator: " or ")) is right here.")
@@ -75,7 +81,7 @@ struct VerifyCommand: ParsableCommand {
       hyperspace: hyperspace, data: images,
       settings: .init(
         subnets: subnets, images: self.images, resolution: resolution, steps: steps, batch: batch, seed: seed,
-        jobs: threads, runtime: runtime))
+        jobs: threads, runtime: runtime, first: first, folder: keep.map { URL(filePath: $0) }))
     let progress = display.begin("Train, export and compare", unit: "subnets", total: subnets)
     let result = try check.run { sum in
       progress.advance(
@@ -107,5 +113,8 @@ struct VerifyCommand: ParsableCommand {
       "\(result.subnets) subnets, \(result.integersAndRuntime.images) images in all, "
         + "\(percent(result.correct, result.integersAndRuntime.images)) of them named right"
         + (result.floatProducts.map { "; convolutions left in real numbers: \($0)" } ?? ""))
+    for subnet in result.differing {
+      print("subnet \(subnet.index): \(subnet.images) images differ; \(subnet.space) \(subnet.subnet)")
+    }
   }
 }

@@ -37,6 +37,28 @@ struct ParityTests {
       hyperspace: hyperspace)
   }
 
+  @Test("Where an activation's exact value is as good as a tie, the runtime's own arithmetic decides")
+  func ties() throws {
+    for activation in [Activation.swish, .hardSwish, .hardSigmoid] {
+      let kernel = KernelSignature(
+        kind: .activation(activation), input: TensorShape(channels: 256, height: 1, width: 1), range: .unbounded)
+      for byte in stride(from: 2, to: 120, by: 3) {
+        var network = IntegerNetwork(randomWeights: 1, for: NetworkGraph(kernel))
+        let input = AffineQuantizer(scale: 0.04, zeroPoint: 128)
+        let value = abs(activation(input.dequantize(UInt8(byte))))
+        guard value > 0 else { continue }
+        network.quantizers[0] = input
+        network.quantizers[network.graph.output] = AffineQuantizer(
+          scale: value / ((value / 0.025).rounded(.down) + 0.5), zeroPoint: 20)
+        let session = try OnnxRuntimeSession(
+          ONNXModel.bytes(network, .init(input: .maps(.channelsFirst), output: .map(.channelsFirst))))
+        let maps = [[UInt8](0...255)]
+        let expected = try #require(network.evaluate(maps: maps).last)
+        #expect(try session.run(maps: maps) == expected, "\(activation) \(byte)")
+      }
+    }
+  }
+
   @Test("Each operation alone computes the same bytes", arguments: ["mini32", "onnxw", "mobilew"])
   func kernels(name: String) throws {
     let hyperspace = try #require(Hyperspace.builtIn(name))
