@@ -209,6 +209,11 @@ def require_kept(run, before):
             fail(f"{run}: {name} has lost records")
 
 
+def shortest_life(seconds):
+    """The longest life that a kill leaves a run to begin with, which takes so many seconds when left alone."""
+    return max(2.0, seconds / 6)
+
+
 class Torture:
     def __init__(self, folder, options):
         self.folder = folder
@@ -243,14 +248,18 @@ class Torture:
         while kills < self.options.kills:
             runs += 1
             run = self.folder / f"killed-{runs}"
+            longest, kept = shortest_life(self.seconds), None
             while True:
                 process = start(self.folder, run)
                 # Long enough for some progress, short enough for many kills a run.
                 try:
-                    process.wait(timeout=generator.uniform(0.2, max(2.0, self.seconds / 6)))
+                    process.wait(timeout=generator.uniform(0.2, longest))
                 except subprocess.TimeoutExpired:
                     kill(process)
                     kills += 1
+                    # On a busy machine a life may be over before it has kept anything, again and again.
+                    before, kept = kept, state(run)
+                    longest = longest * 1.2 if kept == before else shortest_life(self.seconds)
                     continue
                 if finish(process):
                     break

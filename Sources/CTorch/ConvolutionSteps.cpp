@@ -50,21 +50,25 @@ class FromSteps : public torch::autograd::Function<FromSteps> {
 
 // What follows a convolution of integers: one row of channels for each number.
 struct Epilogue {
-  enum Row { sign, multiplier, weight_scale, centre, inverse, gamma, row_count };
+  enum Row { sign, multiplier, real_bias, weight_scale, centre, inverse, gamma, row_count };
 
   Tensor numbers;  // [row_count, C]
   Tensor biases;   // [C], int32
   float input_scale;
   bool has_batch_norm, of_batch;
+  std::optional<CTInterval> interval;
 
-  Epilogue(const float *rows, const int32_t *steps, int64_t channels, float input_scale, int32_t normalisation)
+  // No biases in steps where none are used.
+  Epilogue(const float *rows, const int32_t *steps, int64_t channels, float input_scale, int32_t normalisation,
+           const CTInterval *interval)
       : numbers(at::empty({row_count, channels}, at::TensorOptions(at::kFloat))),
-        biases(at::empty({channels}, at::TensorOptions(at::kInt))),
+        biases(at::zeros({channels}, at::TensorOptions(at::kInt))),
         input_scale(input_scale),
         has_batch_norm(normalisation != CT_NOT_NORMALISED),
         of_batch(normalisation == CT_NORMALISED_BY_BATCH) {
     std::copy_n(rows, row_count * channels, numbers.data_ptr<float>());
-    std::copy_n(steps, channels, biases.data_ptr<int32_t>());
+    if (steps != nullptr) std::copy_n(steps, channels, biases.data_ptr<int32_t>());
+    if (interval != nullptr) this->interval = *interval;
   }
 
   explicit Epilogue(AutogradContext *context)
@@ -72,7 +76,10 @@ struct Epilogue {
         biases(context->saved_data["biases"].toTensor()),
         input_scale(static_cast<float>(context->saved_data["inputScale"].toDouble())),
         has_batch_norm(context->saved_data["hasBatchNorm"].toBool()),
-        of_batch(context->saved_data["ofBatch"].toBool()) {}
+        of_batch(context->saved_data["ofBatch"].toBool()) {
+    const std::vector<double> line = context->saved_data["interval"].toDoubleVector();
+    if (!line.empty()) interval = {static_cast<float>(line[0]), static_cast<float>(line[1])};
+  }
 
   void save(AutogradContext *context) const {
     context->saved_data["numbers"] = numbers;
@@ -80,6 +87,8 @@ struct Epilogue {
     context->saved_data["inputScale"] = static_cast<double>(input_scale);
     context->saved_data["hasBatchNorm"] = has_batch_norm;
     context->saved_data["ofBatch"] = of_batch;
+    context->saved_data["interval"] =
+        interval ? std::vector<double>{interval->factor, interval->offset} : std::vector<double>{};
   }
 
   int64_t channels() const { return biases.size(0); }
@@ -93,43 +102,78 @@ inline int32_t total(float accumulator, int32_t bias) {
   return static_cast<int32_t>(limited) + bias;
 }
 
-CT_VECTORISED void requantise(const float *sums, float *steps, int64_t rows, int64_t channels, const float *signs,
-                              const int32_t *biases, const float *multipliers, float lo, float hi) {
+// What makes values of accumulators: in steps of the output, from its zero point; or, with an interval, from byte 0.
+struct Line {
+  const float *signs, *multipliers, *real_biases;
+  const int32_t *biases;
+  CTInterval interval;
+  bool has_interval;
+  // Of the values: what is subtracted for steps from the zero point.
+  float origin;
+
+  Line(const Epilogue &e, float zero_point)
+      : signs(e.row(Epilogue::sign)),
+        multipliers(e.row(Epilogue::multiplier)),
+        real_biases(e.row(Epilogue::real_bias)),
+        biases(e.biases.const_data_ptr<int32_t>()),
+        interval(e.interval.value_or(CTInterval{1, 0})),
+        has_interval(e.interval.has_value()),
+        origin(has_interval ? zero_point : 0) {}
+};
+
+inline __attribute__((always_inline)) float real_number(const Line &line, float sum, int64_t c) {
+#pragma clang fp contract(off)
+  return line.signs[c] * sum * line.multipliers[c] + line.real_biases[c];
+}
+
+template <bool has_interval>
+inline __attribute__((always_inline)) float value(const Line &line, float sum, int64_t c) {
+  if constexpr (has_interval) {
+    return std::fma(real_number(line, sum, c), line.interval.factor, line.interval.offset);
+  }
+  return static_cast<float>(total(line.signs[c] * sum, line.biases[c])) * line.multipliers[c];
+}
+
+template <bool has_interval>
+inline __attribute__((always_inline)) void requantise_rows(const float *sums, float *steps, int64_t rows,
+                                                           int64_t channels, const Line &line, float lo, float hi) {
   for (int64_t row = 0; row < rows; ++row) {
     const float *from = sums + row * channels;
     float *to = steps + row * channels;
     for (int64_t c = 0; c < channels; ++c) {
-      const float accumulator = signs[c] * from[c];
-      float v = std::nearbyint(static_cast<float>(total(accumulator, biases[c])) * multipliers[c]);
+      float v = std::nearbyint(value<has_interval>(line, from[c], c)) - line.origin;
       v = v < lo ? lo : v;
       v = v > hi ? hi : v;
-      to[c] = accumulator != accumulator ? accumulator : v;
+      // Of a NaN the integers know nothing.
+      to[c] = from[c] != from[c] ? from[c] : v;
     }
   }
 }
 
-CT_VECTORISED void dequantise(const float *sums, float *reals, int64_t rows, int64_t channels, const float *signs,
-                              const int32_t *biases, const float *multipliers) {
+CT_VECTORISED void requantise(const float *sums, float *steps, int64_t rows, int64_t channels, Line line, float lo,
+                              float hi) {
+  if (line.has_interval) return requantise_rows<true>(sums, steps, rows, channels, line, lo, hi);
+  requantise_rows<false>(sums, steps, rows, channels, line, lo, hi);
+}
+
+CT_VECTORISED void dequantise(const float *sums, float *reals, int64_t rows, int64_t channels, Line line) {
   for (int64_t row = 0; row < rows; ++row) {
     const float *from = sums + row * channels;
     float *to = reals + row * channels;
-    for (int64_t c = 0; c < channels; ++c) {
-      const float accumulator = signs[c] * from[c];
-      const float v = static_cast<float>(total(accumulator, biases[c])) * multipliers[c];
-      to[c] = accumulator != accumulator ? accumulator : v;
-    }
+    for (int64_t c = 0; c < channels; ++c) to[c] = real_number(line, from[c], c);
   }
 }
 
-CT_VECTORISED void differentiate(const float *sums, const float *g, float *dx, int64_t rows, int64_t channels,
-                                 const float *signs, const int32_t *biases, const float *multipliers,
-                                 const float *centres, float lo, float hi, float *gradients, float *products,
-                                 float *slopes, float *outside) {
+template <bool has_interval>
+inline __attribute__((always_inline)) void differentiate_rows(const float *sums, const float *g, float *dx, int64_t rows,
+                                                              int64_t channels, const Line &line, const float *centres,
+                                                              float lo, float hi, float *gradients, float *products,
+                                                              float *slopes, float *outside) {
   for (int64_t row = 0; row < rows; ++row) {
     const float *from = sums + row * channels, *upstream = g + row * channels;
     float *to = dx + row * channels;
     for (int64_t c = 0; c < channels; ++c) {
-      const float v = static_cast<float>(total(signs[c] * from[c], biases[c])) * multipliers[c];
+      const float v = value<has_interval>(line, from[c], c) - line.origin;
       const float r = std::nearbyint(v);
       const bool under = r<lo, over = r> hi;
       const float inside = under || over ? 0.0f : upstream[c];
@@ -143,6 +187,16 @@ CT_VECTORISED void differentiate(const float *sums, const float *g, float *dx, i
   }
 }
 
+CT_VECTORISED void differentiate(const float *sums, const float *g, float *dx, int64_t rows, int64_t channels, Line line,
+                                 const float *centres, float lo, float hi, float *gradients, float *products,
+                                 float *slopes, float *outside) {
+  if (line.has_interval) {
+    return differentiate_rows<true>(sums, g, dx, rows, channels, line, centres, lo, hi, gradients, products, slopes,
+                                    outside);
+  }
+  differentiate_rows<false>(sums, g, dx, rows, channels, line, centres, lo, hi, gradients, products, slopes, outside);
+}
+
 // The way back through bias, batch norm and the weights' scales, for outputs between `lo` and `hi`.
 struct Back {
   Tensor dx, dgamma, dshift;
@@ -154,11 +208,11 @@ struct Back {
     const int64_t channels = e.channels(), rows = x.numel() / channels;
     const float *sums = x.const_data_ptr<float>(), *upstream = g.const_data_ptr<float>();
     float *to = dx.data_ptr<float>();
+    const Line line(e, -lo);
     const auto totals = sum_rows<4>(rows, channels, [&](int64_t start, int64_t count, auto block) {
       const int64_t at = start * channels;
-      differentiate(sums + at, upstream + at, to + at, count, channels, e.row(Epilogue::sign),
-                    e.biases.const_data_ptr<int32_t>(), e.row(Epilogue::multiplier), e.row(Epilogue::centre), lo, hi,
-                    block[0], block[1], block[2], block[3]);
+      differentiate(sums + at, upstream + at, to + at, count, channels, line, e.row(Epilogue::centre), lo, hi, block[0],
+                    block[1], block[2], block[3]);
     });
     const auto options = at::TensorOptions(at::kFloat);
     if (e.has_batch_norm) dgamma = at::empty({channels}, options);
@@ -200,8 +254,7 @@ class Requantizer : public torch::autograd::Function<Requantizer> {
     const LearnedQuantizer quantizer(scale, beta, max_scale);
     const int64_t channels = x.size(1);
     requantise(x.const_data_ptr<float>(), y.data_ptr<float>(), x.numel() / channels, channels,
-               epilogue.row(Epilogue::sign), epilogue.biases.const_data_ptr<int32_t>(),
-               epilogue.row(Epilogue::multiplier), quantizer.lo(), quantizer.hi());
+               Line(epilogue, quantizer.z()), quantizer.lo(), quantizer.hi());
     context->save_for_backward({x});
     quantizer.save(context);
     epilogue.save(context);
@@ -225,9 +278,7 @@ class RealSums : public torch::autograd::Function<RealSums> {
     const Tensor x = channels_innermost(input);
     Tensor y = at::empty_like(x);
     const int64_t channels = x.size(1);
-    dequantise(x.const_data_ptr<float>(), y.data_ptr<float>(), x.numel() / channels, channels,
-               epilogue.row(Epilogue::sign), epilogue.biases.const_data_ptr<int32_t>(),
-               epilogue.row(Epilogue::multiplier));
+    dequantise(x.const_data_ptr<float>(), y.data_ptr<float>(), x.numel() / channels, channels, Line(epilogue, 0));
     context->save_for_backward({x});
     epilogue.save(context);
     context->saved_data["hasShift"] = shift.has_value();
@@ -275,7 +326,8 @@ int32_t ct_channel_moments(const CTTensor *maps, double *means, double *variance
 
 int32_t ct_requantise_steps(const CTTensor *sums, const CTTensor *gamma, const CTTensor *shift, const float *numbers,
                             const int32_t *biases, int64_t channels, float input_scale, int32_t normalisation,
-                            const CTTensor *scale, const CTTensor *beta, float max_scale, CTTensor **out) {
+                            const CTInterval *interval, const CTTensor *scale, const CTTensor *beta, float max_scale,
+                            CTTensor **out) {
   return boundary([&] {
     require_maps(sums->value);
     check_output(scale, beta, max_scale);
@@ -283,18 +335,17 @@ int32_t ct_requantise_steps(const CTTensor *sums, const CTTensor *gamma, const C
             "accumulators " + describe(sums->value) + " need one sign, bias and multiplier a channel");
     give(out, Requantizer::apply(sums->value, optional(gamma), optional(shift), scale->value, optional(beta),
                                  static_cast<double>(max_scale),
-                                 Epilogue(numbers, biases, channels, input_scale, normalisation)));
+                                 Epilogue(numbers, biases, channels, input_scale, normalisation, interval)));
   });
 }
 
 int32_t ct_real_sums(const CTTensor *sums, const CTTensor *gamma, const CTTensor *shift, const float *numbers,
-                     const int32_t *biases, int64_t channels, float input_scale, int32_t normalisation,
-                     CTTensor **out) {
+                     int64_t channels, float input_scale, int32_t normalisation, CTTensor **out) {
   return boundary([&] {
     require_maps(sums->value);
     require(sums->value.size(1) == channels,
             "accumulators " + describe(sums->value) + " need one sign, bias and multiplier a channel");
     give(out, RealSums::apply(sums->value, optional(gamma), optional(shift),
-                              Epilogue(numbers, biases, channels, input_scale, normalisation)));
+                              Epilogue(numbers, nullptr, channels, input_scale, normalisation, nullptr)));
   });
 }

@@ -105,12 +105,93 @@ class AddSteps : public torch::autograd::Function<AddSteps> {
   }
 };
 
-CT_VECTORISED void multiply_steps(const float *x, const float *gate, float *y, int64_t rows, int64_t channels,
-                                  float ratio, float z) {
+// A real number and a byte, in steps of the byte's quantiser, rounded once.
+struct RealAddition {
+  float shift, factor, second_zero;
+  CTInterval interval;
+};
+
+inline __attribute__((always_inline)) float added(const RealAddition &k, float real, float step) {
 #pragma clang fp contract(off)
+  const float sum = (real - k.shift) * k.factor + (step + k.second_zero);
+  return std::fma(sum, k.interval.factor, k.interval.offset);
+}
+
+CT_VECTORISED void add_to_real(const float *real, const float *steps, float *y, int64_t count, RealAddition k, float z) {
+  for (int64_t i = 0; i < count; ++i) {
+    float v = std::nearbyint(added(k, real[i], steps[i]));
+    v = v < 0 ? 0 : v;
+    v = v > largest_activation ? largest_activation : v;
+    y[i] = v - z;
+  }
+}
+
+CT_VECTORISED void differentiate_real_addition(const float *real, const float *steps, const float *g, float *dx,
+                                               int64_t count, RealAddition k, float *slopes, float *outside) {
+#pragma clang fp reassociate(on)
+  float slope = 0, out = 0;
+  for (int64_t i = 0; i < count; ++i) {
+    const Straight s = straight(added(k, real[i], steps[i]), g[i]);
+    dx[i] = s.inside;
+    slope += s.slope;
+    out += s.outside;
+  }
+  *slopes = slope;
+  *outside = out;
+}
+
+class AddToRealSteps : public torch::autograd::Function<AddToRealSteps> {
+ public:
+  static Tensor forward(AutogradContext *context, const Tensor &first, const Tensor &second, const Tensor &scale,
+                        const std::optional<Tensor> &beta, double max_scale, RealAddition k) {
+    const Tensor a = channels_innermost(first), b = channels_innermost(second);
+    Tensor y = at::empty_like(a);
+    const LearnedQuantizer quantizer(scale, beta, max_scale);
+    add_to_real(a.const_data_ptr<float>(), b.const_data_ptr<float>(), y.data_ptr<float>(), a.numel(), k, quantizer.z());
+    context->save_for_backward({a, b});
+    quantizer.save(context);
+    context->saved_data["addition"] =
+        std::vector<double>{k.shift, k.factor, k.second_zero, k.interval.factor, k.interval.offset};
+    return y;
+  }
+
+  static variable_list backward(AutogradContext *context, variable_list gradients) {
+    const auto saved = context->get_saved_variables();
+    const LearnedQuantizer quantizer(context);
+    const auto n = context->saved_data["addition"].toDoubleVector();
+    const RealAddition k = {static_cast<float>(n[0]), static_cast<float>(n[1]), static_cast<float>(n[2]),
+                            {static_cast<float>(n[3]), static_cast<float>(n[4])}};
+    const Tensor g = channels_innermost(gradients[0]);
+    Tensor dx = at::empty_like(saved[0]);
+    double slopes = 0, outside = 0;
+    for (int64_t start = 0; start < dx.numel(); start += block) {
+      float slope, out;
+      differentiate_real_addition(saved[0].const_data_ptr<float>() + start, saved[1].const_data_ptr<float>() + start,
+                                  g.const_data_ptr<float>() + start, dx.data_ptr<float>() + start,
+                                  std::min(block, dx.numel() - start), k, &slope, &out);
+      slopes += slope;
+      outside += out;
+    }
+    const auto [dscale, dbeta] = quantizer.gradients(slopes, outside, dx);
+    return {dx, dx, dscale, dbeta, Tensor(), Tensor()};
+  }
+};
+
+// A product in steps of the output, zero point included.
+struct Product {
+  float first, second, factor, offset;
+};
+
+inline __attribute__((always_inline)) float multiplied(const Product &k, float x, float gate) {
+#pragma clang fp contract(off)
+  return (x * k.first) * (gate * k.second) * k.factor + k.offset;
+}
+
+CT_VECTORISED void multiply_steps(const float *x, const float *gate, float *y, int64_t rows, int64_t channels,
+                                  Product k, float z) {
   for (int64_t row = 0; row < rows; ++row) {
     for (int64_t c = 0; c < channels; ++c) {
-      float v = x[row * channels + c] * gate[c] * ratio + z;
+      float v = multiplied(k, x[row * channels + c], gate[c]);
       v = std::nearbyint(v);
       v = v < 0 ? 0 : v;
       v = v > largest_activation ? largest_activation : v;
@@ -121,13 +202,12 @@ CT_VECTORISED void multiply_steps(const float *x, const float *gate, float *y, i
 
 // `dx` receives the gradient of the map; `of_gate` has that of the gate added to it.
 CT_VECTORISED void differentiate_product(const float *x, const float *gate, const float *g, float *dx, float *of_gate,
-                                         int64_t rows, int64_t channels, float ratio, float z, float x_scale,
-                                         float gate_scale, float *slopes, float *outside) {
-#pragma clang fp contract(off)
+                                         int64_t rows, int64_t channels, Product k, float x_scale, float gate_scale,
+                                         float *slopes, float *outside) {
   for (int64_t row = 0; row < rows; ++row) {
     for (int64_t c = 0; c < channels; ++c) {
       const int64_t i = row * channels + c;
-      const Straight s = straight(x[i] * gate[c] * ratio + z, g[i]);
+      const Straight s = straight(multiplied(k, x[i], gate[c]), g[i]);
       dx[i] = s.inside * (gate_scale * gate[c]);
       of_gate[c] += s.inside * (x_scale * x[i]);
       slopes[c] += s.slope;
@@ -140,7 +220,7 @@ class MultiplySteps : public torch::autograd::Function<MultiplySteps> {
  public:
   static Tensor forward(AutogradContext *context, const Tensor &input, const Tensor &gates, const Tensor &scale,
                         const std::optional<Tensor> &beta, double max_scale, double input_scale, double gate_scale,
-                        double ratio) {
+                        Product k) {
     const Tensor x = channels_innermost(input), gate = channels_innermost(gates);
     Tensor y = at::empty_like(x);
     const LearnedQuantizer quantizer(scale, beta, max_scale);
@@ -148,11 +228,12 @@ class MultiplySteps : public torch::autograd::Function<MultiplySteps> {
     for (int64_t image = 0; image < x.size(0); ++image) {
       const int64_t at = image * area * channels;
       multiply_steps(x.const_data_ptr<float>() + at, gate.const_data_ptr<float>() + image * channels,
-                     y.data_ptr<float>() + at, area, channels, static_cast<float>(ratio), quantizer.z());
+                     y.data_ptr<float>() + at, area, channels, k, quantizer.z());
     }
     context->save_for_backward({x, gate});
     quantizer.save(context);
-    context->saved_data["scales"] = std::vector<double>{input_scale, gate_scale, ratio};
+    context->saved_data["scales"] =
+        std::vector<double>{input_scale, gate_scale, k.first, k.second, k.factor, k.offset};
     return y;
   }
 
@@ -161,6 +242,8 @@ class MultiplySteps : public torch::autograd::Function<MultiplySteps> {
     const Tensor &x = saved[0], &gate = saved[1];
     const LearnedQuantizer quantizer(context);
     const auto scales = context->saved_data["scales"].toDoubleVector();
+    const Product k = {static_cast<float>(scales[2]), static_cast<float>(scales[3]), static_cast<float>(scales[4]),
+                       static_cast<float>(scales[5])};
     const Tensor g = channels_innermost(gradients[0]);
     Tensor dx = at::empty_like(x), dgate = at::zeros_like(gate);
     const int64_t channels = x.size(1), area = x.size(2) * x.size(3);
@@ -172,9 +255,8 @@ class MultiplySteps : public torch::autograd::Function<MultiplySteps> {
       const int64_t at = image * area * channels;
       differentiate_product(x.const_data_ptr<float>() + at, gate.const_data_ptr<float>() + image * channels,
                             g.const_data_ptr<float>() + at, dx.data_ptr<float>() + at,
-                            dgate.data_ptr<float>() + image * channels, area, channels, static_cast<float>(scales[2]),
-                            quantizer.z(), static_cast<float>(scales[0]), static_cast<float>(scales[1]), slope.data(),
-                            out.data());
+                            dgate.data_ptr<float>() + image * channels, area, channels, k,
+                            static_cast<float>(scales[0]), static_cast<float>(scales[1]), slope.data(), out.data());
       for (int64_t c = 0; c < channels; ++c) {
         slopes += slope[c];
         outside += out[c];
@@ -243,7 +325,9 @@ class LookUpSteps : public torch::autograd::Function<LookUpSteps> {
 class PoolSteps : public torch::autograd::Function<PoolSteps> {
  public:
   static Tensor forward(AutogradContext *context, const Tensor &input, const Tensor &scale,
-                        const std::optional<Tensor> &beta, double max_scale, double input_scale, double zero) {
+                        const std::optional<Tensor> &beta, double max_scale, double input_scale, double zero,
+                        std::optional<CTInterval> interval) {
+#pragma clang fp contract(off)
     const Tensor x = channels_innermost(input);
     const int64_t channels = x.size(1), area = x.size(2) * x.size(3);
     const LearnedQuantizer quantizer(scale, beta, max_scale);
@@ -258,10 +342,12 @@ class PoolSteps : public torch::autograd::Function<PoolSteps> {
       }
       for (int64_t c = 0; c < channels; ++c) {
         const float mean = bytes[c] / static_cast<float>(area) - static_cast<float>(zero);
-        const float steps = static_cast<float>(input_scale) * mean / quantizer.s();
-        v.data_ptr<float>()[image * channels + c] = steps;
+        const float real = static_cast<float>(input_scale) * mean;
+        const float origin = interval ? quantizer.z() : 0;
+        const float steps = interval ? real * interval->factor + interval->offset : real / quantizer.s();
+        v.data_ptr<float>()[image * channels + c] = steps - origin;
         y.data_ptr<float>()[image * channels + c] =
-            ctorch::clamped(std::nearbyint(steps), quantizer.lo(), quantizer.hi());
+            ctorch::clamped(std::nearbyint(steps) - origin, quantizer.lo(), quantizer.hi());
       }
     }
     context->save_for_backward({v});
@@ -286,7 +372,7 @@ class PoolSteps : public torch::autograd::Function<PoolSteps> {
     }
     const auto [dscale, dbeta] = quantizer.gradients(slopes, outside, v);
     return {inside.expand({v.size(0), v.size(1), height, width}).contiguous(at::MemoryFormat::ChannelsLast), dscale,
-            dbeta, Tensor(), Tensor(), Tensor()};
+            dbeta, Tensor(), Tensor(), Tensor(), Tensor()};
   }
 };
 
@@ -306,8 +392,24 @@ int32_t ct_add_steps(const CTTensor *first, const CTTensor *second, const float 
   });
 }
 
-int32_t ct_multiply_steps(const CTTensor *maps, const CTTensor *gate, float input_scale, float gate_scale, float ratio,
-                          const CTTensor *scale, const CTTensor *beta, float max_scale, CTTensor **out) {
+int32_t ct_add_to_real_steps(const CTTensor *real, const CTTensor *second, float shift, float factor,
+                             int32_t second_zero_point, CTInterval interval, const CTTensor *scale, const CTTensor *beta,
+                             float max_scale, CTTensor **out) {
+  return boundary([&] {
+    require_maps(real->value);
+    require_maps(second->value);
+    check_output(scale, beta, max_scale);
+    require(real->value.sizes() == second->value.sizes(),
+            "maps " + describe(real->value) + " and " + describe(second->value) + " cannot be added");
+    const RealAddition k = {shift, factor, static_cast<float>(second_zero_point), interval};
+    give(out, AddToRealSteps::apply(real->value, second->value, scale->value, optional(beta),
+                                    static_cast<double>(max_scale), k));
+  });
+}
+
+int32_t ct_multiply_steps(const CTTensor *maps, const CTTensor *gate, float input_scale, float gate_scale,
+                          const float constants[4], const CTTensor *scale, const CTTensor *beta, float max_scale,
+                          CTTensor **out) {
   return boundary([&] {
     require_maps(maps->value);
     require_maps(gate->value);
@@ -317,7 +419,7 @@ int32_t ct_multiply_steps(const CTTensor *maps, const CTTensor *gate, float inpu
             "a map " + describe(x) + " needs a gate of one number a channel, not " + describe(z));
     give(out, MultiplySteps::apply(x, z, scale->value, optional(beta), static_cast<double>(max_scale),
                                    static_cast<double>(input_scale), static_cast<double>(gate_scale),
-                                   static_cast<double>(ratio)));
+                                   Product{constants[0], constants[1], constants[2], constants[3]}));
   });
 }
 
@@ -333,12 +435,13 @@ int32_t ct_lookup_steps(const CTTensor *maps, int32_t zero_point, const float ta
   });
 }
 
-int32_t ct_pool_steps(const CTTensor *maps, float input_scale, int32_t zero_point, const CTTensor *scale,
-                      const CTTensor *beta, float max_scale, CTTensor **out) {
+int32_t ct_pool_steps(const CTTensor *maps, float input_scale, int32_t zero_point, const CTInterval *interval,
+                      const CTTensor *scale, const CTTensor *beta, float max_scale, CTTensor **out) {
   return boundary([&] {
     require_maps(maps->value);
     check_output(scale, beta, max_scale);
     give(out, PoolSteps::apply(maps->value, scale->value, optional(beta), static_cast<double>(max_scale),
-                               static_cast<double>(input_scale), static_cast<double>(zero_point)));
+                               static_cast<double>(input_scale), static_cast<double>(zero_point),
+                               interval == nullptr ? std::nullopt : std::optional<CTInterval>(*interval)));
   });
 }

@@ -30,6 +30,43 @@ CT_VECTORISED void requantise(const float *sums, uint8_t *bytes, int64_t rows, i
   }
 }
 
+CT_VECTORISED void accumulated_reals(const float *sums, float *reals, int64_t rows, int64_t channels,
+                                     const float *multipliers, const float *biases) {
+#pragma clang fp contract(off)
+  for (int64_t row = 0; row < rows; ++row) {
+    for (int64_t c = 0; c < channels; ++c) {
+      const int64_t i = row * channels + c;
+      reals[i] = sums[i] * multipliers[c] + biases[c];
+    }
+  }
+}
+
+inline uint8_t byte(float v) {
+  v = std::nearbyint(v);
+  v = v < 0 ? 0 : v;
+  return static_cast<uint8_t>(v > 255 ? 255 : v);
+}
+
+CT_VECTORISED void requantise_by_interval(const float *sums, uint8_t *bytes, int64_t rows, int64_t channels,
+                                          const float *multipliers, const float *biases, CTInterval interval) {
+#pragma clang fp contract(off)
+  for (int64_t row = 0; row < rows; ++row) {
+    for (int64_t c = 0; c < channels; ++c) {
+      const int64_t i = row * channels + c;
+      bytes[i] = byte(std::fma(sums[i] * multipliers[c] + biases[c], interval.factor, interval.offset));
+    }
+  }
+}
+
+CT_VECTORISED void add_to_real(const float *reals, const uint8_t *from, uint8_t *to, int64_t count, float shift,
+                               float factor, CTInterval interval) {
+#pragma clang fp contract(off)
+  for (int64_t i = 0; i < count; ++i) {
+    const float sum = (reals[i] - shift) * factor + static_cast<float>(from[i]);
+    to[i] = byte(std::fma(sum, interval.factor, interval.offset));
+  }
+}
+
 Tensor bytes_like(const Tensor &x) {
   return at::empty(x.sizes(), at::TensorOptions(at::kByte).memory_format(at::MemoryFormat::ChannelsLast));
 }
@@ -42,31 +79,47 @@ void require_maps(const Tensor &x, at::ScalarType type) {
 
 }  // namespace
 
-int32_t ct_requantise(const CTTensor *sums, const int32_t *biases, const float *multipliers, int64_t channels,
-                      int32_t zero_point, CTTensor **out) {
+int32_t ct_requantise(const CTTensor *sums, const int32_t *biases, const float *multipliers, const float *real_biases,
+                      int64_t channels, int32_t zero_point, const CTInterval *interval, CTTensor **out) {
   return boundary([&] {
     require_maps(sums->value, at::kFloat);
     const Tensor x = channels_innermost(sums->value);
     require(x.size(1) == channels, "accumulators " + describe(x) + " need one bias and multiplier a channel");
     Tensor y = bytes_like(x);
-    requantise(x.const_data_ptr<float>(), y.data_ptr<uint8_t>(), x.numel() / std::max<int64_t>(channels, 1), channels,
-               biases, multipliers, zero_point);
+    const int64_t rows = x.numel() / std::max<int64_t>(channels, 1);
+    if (interval != nullptr) {
+      requantise_by_interval(x.const_data_ptr<float>(), y.data_ptr<uint8_t>(), rows, channels, multipliers, real_biases,
+                             *interval);
+    } else {
+      requantise(x.const_data_ptr<float>(), y.data_ptr<uint8_t>(), rows, channels, biases, multipliers, zero_point);
+    }
     give(out, y);
   });
 }
 
-int32_t ct_quantise(const CTTensor *values, float scale, int32_t zero_point, CTTensor **out) {
+int32_t ct_accumulated_reals(const CTTensor *sums, const float *multipliers, const float *real_biases, int64_t channels,
+                             CTTensor **out) {
   return boundary([&] {
-    require_maps(values->value, at::kFloat);
-    const Tensor x = channels_innermost(values->value);
+    require_maps(sums->value, at::kFloat);
+    const Tensor x = channels_innermost(sums->value);
+    require(x.size(1) == channels, "accumulators " + describe(x) + " need one bias and multiplier a channel");
+    Tensor y = at::empty_like(x);
+    accumulated_reals(x.const_data_ptr<float>(), y.data_ptr<float>(), x.numel() / std::max<int64_t>(channels, 1),
+                      channels, multipliers, real_biases);
+    give(out, y);
+  });
+}
+
+int32_t ct_add_to_real(const CTTensor *real, const CTTensor *bytes, float shift, float factor, CTInterval interval,
+                       CTTensor **out) {
+  return boundary([&] {
+    require_maps(real->value, at::kFloat);
+    require_maps(bytes->value, at::kByte);
+    const Tensor x = channels_innermost(real->value), z = channels_innermost(bytes->value);
+    require(x.sizes() == z.sizes(), "maps " + describe(x) + " and " + describe(z) + " cannot be added");
     Tensor y = bytes_like(x);
-    const float *from = x.const_data_ptr<float>();
-    uint8_t *to = y.data_ptr<uint8_t>();
-    for (int64_t i = 0; i < x.numel(); ++i) {
-      float v = std::nearbyint(from[i] / scale) + static_cast<float>(zero_point);
-      v = v < 0 ? 0 : v;
-      to[i] = static_cast<uint8_t>(v > 255 ? 255 : v);
-    }
+    add_to_real(x.const_data_ptr<float>(), z.const_data_ptr<uint8_t>(), y.data_ptr<uint8_t>(), x.numel(), shift, factor,
+                interval);
     give(out, y);
   });
 }

@@ -1,3 +1,5 @@
+public import SearchSpaces
+
 /// An input or output of a model.
 public struct ModelTensor: Hashable, Sendable {
   public enum Element: String, Hashable, Sendable {
@@ -122,9 +124,14 @@ public enum LocalRuntime: String, CaseIterable, Hashable, Sendable {
   case onnxRuntime = "onnxruntime"
   case openVINO = "openvino"
 
-  /// Whether it rounds what a convolution has computed before it adds something to that. OpenVINO fuses the two, and
-  /// leaves a quantiser in between out; files for it have none there (`BlockType.roundsAddends`).
-  public var roundsAddends: Bool { self == .onnxRuntime }
+  /// How it computes integer networks. OpenVINO fuses a convolution with the addition behind it, and leaves a quantiser
+  /// in between out; files for it have none there.
+  public var arithmetic: IntegerArithmetic {
+    switch self {
+    case .onnxRuntime: .onnxRuntime
+    case .openVINO: .openVINO
+    }
+  }
 
   /// Loads its library, once a process.
   ///

@@ -12,8 +12,9 @@ public struct GraphBuilder {
   private(set) var stageNames: [String] = []
   private(set) var stageOutputs: [Int] = []
   private var prefix: [String] = []
+  private let arithmetic: IntegerArithmetic
 
-  public init() {}
+  public init(_ arithmetic: IntegerArithmetic = .onnxRuntime) { self.arithmetic = arithmetic }
 
   /// Names nodes `name.…` inside `body`.
   public mutating func scoped<Result>(_ name: String, _ body: (inout GraphBuilder) -> Result) -> Result {
@@ -77,13 +78,13 @@ public struct GraphBuilder {
 
   /// The sum, ReLU and ReLU6 as its range.
   ///
-  /// - Parameter roundsFirst: Whether `a` is rounded to bytes before. Where not, nothing but this addition may read `a`,
-  ///   which stays in real numbers if a convolution or an activation has made it.
-  public mutating func add(
-    _ name: String, _ a: Value, _ b: Value, activation: Activation? = nil, roundsFirst: Bool = true
-  ) -> Value {
+  /// - Parameters:
+  ///   - a: What a block has computed. Nothing but this addition may read it: it stays in real numbers where the
+  ///     arithmetic does not round addends, if a convolution or an activation has made it.
+  ///   - b: The shortcut.
+  public mutating func add(_ name: String, _ a: Value, _ b: Value, activation: Activation? = nil) -> Value {
     precondition(a.shape == b.shape, "an addition needs two tensors of one shape")
-    if !roundsFirst {
+    if !arithmetic.roundsAddends {
       switch nodes[a.node].operation {
       case .convolution, .activation: nodes[a.node].quantizesOutput = false
       default: break
@@ -135,7 +136,7 @@ public struct GraphBuilder {
   consuming func graph() -> NetworkGraph {
     if stageNames.isEmpty { stageNames = ["graph"] }
     endStage()
-    return NetworkGraph(nodes: nodes, stageNames: stageNames, stageOutputs: stageOutputs)
+    return NetworkGraph(nodes: nodes, stageNames: stageNames, stageOutputs: stageOutputs, arithmetic: arithmetic)
   }
 }
 

@@ -18,7 +18,7 @@ extension NetworkGraph {
   /// - Precondition: one block type and stride a stage of the subnet.
   public init(_ subnet: Subnet, choices types: [BlockType], strides: [Int], hyperspace: Hyperspace) {
     precondition(types.count == subnet.stages.count && strides.count == types.count, "one block type a stage")
-    var builder = GraphBuilder()
+    var builder = GraphBuilder(hyperspace.arithmetic)
     builder.beginStage(hyperspace.stem.name)
     var x = builder.input(
       TensorShape(channels: hyperspace.imageChannels, height: subnet.resolution, width: subnet.resolution))
@@ -50,7 +50,7 @@ extension NetworkGraph {
   ///   - name: The stage's name, which prefixes the parameters'.
   ///   - input: The stage's input, quantised.
   public init(stage name: String, _ type: BlockType, input: TensorShape, blocks: [BlockChoice], stride: Int) {
-    var builder = GraphBuilder()
+    var builder = GraphBuilder(type.arithmetic)
     builder.beginStage(name)
     let x = builder.input(input)
     _ = builder.stage(name, type, x, blocks, stride: stride)
@@ -68,7 +68,7 @@ extension NetworkGraph {
     distilling name: String, _ type: BlockType, teacherInput: TensorShape, inputWidth: Int, blocks: [BlockChoice],
     stride: Int, teacherOutputChannels: Int
   ) {
-    var builder = GraphBuilder()
+    var builder = GraphBuilder(type.arithmetic)
     builder.beginStage(name)
     var x = builder.input(teacherInput, quantizesOutput: false)
     x = builder.convolution("\(name).projection_in", x, width: inputWidth, quantizesWeights: false)
@@ -99,9 +99,13 @@ extension NetworkGraph {
   ///
   /// - Parameters:
   ///   - input: Of the graph, quantised.
+  ///   - arithmetic: The device's.
   ///   - body: Appends the operations; the last one appended is the output.
-  public init(input: TensorShape, _ body: (inout GraphBuilder, GraphBuilder.Value) -> Void) {
-    var builder = GraphBuilder()
+  public init(
+    input: TensorShape, arithmetic: IntegerArithmetic = .onnxRuntime,
+    _ body: (inout GraphBuilder, GraphBuilder.Value) -> Void
+  ) {
+    var builder = GraphBuilder(arithmetic)
     let x = builder.input(input)
     body(&builder, x)
     self = builder.graph()

@@ -122,8 +122,13 @@ public struct NetworkGraph: Hashable, Sendable {
   public var stageNames: [String]
   /// For each value of `Node.stage`, the index of the node whose output leaves the stage.
   public var stageOutputs: [Int]
+  /// How the device that the network is for computes it.
+  public var arithmetic: IntegerArithmetic
 
-  public init(nodes: [Node], stageNames: [String], stageOutputs: [Int]) {
+  public init(
+    nodes: [Node], stageNames: [String], stageOutputs: [Int], arithmetic: IntegerArithmetic = .onnxRuntime
+  ) {
+    self.arithmetic = arithmetic
     self.nodes = nodes
     self.stageNames = stageNames
     self.stageOutputs = stageOutputs

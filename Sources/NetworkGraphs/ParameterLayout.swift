@@ -60,7 +60,7 @@ public struct ParameterLayout: Hashable, Sendable {
         for width in stage.widths {
           for kernel in stage.blockType.kernels {
             for expansion in stage.blockType.expansionChoices {
-              var builder = GraphBuilder()
+              var builder = GraphBuilder(stage.blockType.arithmetic)
               let x = builder.input(TensorShape(channels: input, height: 8, width: 8))
               let choice = BlockChoice(kernel: kernel, width: width, expansion: expansion)
               _ = builder.scoped(stage.name) { builder in

@@ -7,6 +7,6 @@ extension Program {
   ///
   /// - Throws: What is wrong with the hyperspace's or the device's name or file.
   static func hyperspace(_ nameOrFile: String, for device: String) throws -> Hyperspace {
-    try hyperspace(nameOrFile).roundingAddends(try Device(device).evaluationRuntime.roundsAddends)
+    try hyperspace(nameOrFile).computed(in: try Device(device).evaluationRuntime.arithmetic)
   }
 }

@@ -25,11 +25,17 @@ struct ModelsStep {
     return try measure(chosen, networks)
   }
 
-  /// Subnets spread over the front.
-  static func spread(_ searched: [SubnetRecord], count: Int) -> [SubnetRecord] {
-    ParetoFront.spread(
-      searched.map { Objectives(latencyMilliseconds: $0.predictedMilliseconds, accuracy: $0.accuracy) }, count: count
-    ).map { searched[$0] }
+  /// The subnets to train on their own, fastest first.
+  static func choose(_ searched: [SubnetRecord], _ settings: RunConfiguration.FineTuning) -> [SubnetRecord] {
+    let objectives = searched.map {
+      Objectives(latencyMilliseconds: $0.predictedMilliseconds, accuracy: $0.accuracy)
+    }
+    let chosen =
+      switch settings.choice {
+      case .front: ParetoFront.spread(objectives, count: settings.models)
+      case .latencies: ParetoFront.overLatencies(objectives, count: settings.models)
+      }
+    return chosen.map { searched[$0] }
   }
 
   /// Trains each chosen subnet on its own, several side by side, and folds it into integers.

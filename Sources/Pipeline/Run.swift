@@ -129,7 +129,7 @@ public final class Run {
 
     let models = try perform(.models) {
       try ModelsStep(context: context.alone, space: space, predictor: predictor)
-        .run(supernet, ModelsStep.spread(subnets, count: context.configuration.fineTuning.models))
+        .run(supernet, ModelsStep.choose(subnets, context.configuration.fineTuning))
     }
     if last == .models { return models }
 

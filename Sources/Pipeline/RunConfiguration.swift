@@ -114,8 +114,17 @@ public struct RunConfiguration: Hashable, Sendable {
   }
 
   public struct FineTuning: Hashable, Sendable {
-    /// Models exported.
+    /// Which subnets are trained on their own and exported.
+    public enum Choice: String, Hashable, Sendable, CaseIterable {
+      /// Those that no other dominates in the supernet.
+      case front
+      /// The best around each of so many latencies, up to the largest of the constraints.
+      case latencies
+    }
+
+    /// Models exported, at most.
     public var models: Int
+    public var choice: Choice
     public var steps: Int
     public var batch: Int
     public var learningRate: Double
@@ -270,9 +279,11 @@ public struct RunConfiguration: Hashable, Sendable {
         "\(self.search.images) is more than data.validation-images, \(self.data.validationImages)")
     }
 
-    let fineTuning = try root.required("fine-tuning").mapping(keys: ["models", "steps", "batch", "learning-rate"])
+    let fineTuning = try root.required("fine-tuning").mapping(
+      keys: ["models", "choice", "steps", "batch", "learning-rate"])
     self.fineTuning = FineTuning(
       models: try fineTuning.required("models").int(in: 1...1_000),
+      choice: try fineTuning.optional("choice")?.choice(FineTuning.Choice.self) ?? .front,
       steps: try fineTuning.required("steps").int(in: 0...1_000_000_000),
       batch: try fineTuning.required("batch").int(in: 2...65_536),
       learningRate: try fineTuning.required("learning-rate").double(in: 1e-9...100))

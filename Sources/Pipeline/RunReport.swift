@@ -70,11 +70,19 @@ struct RunReport {
         [
           .code(model.file), Table.Cell(NumberText.significant(model.predictedMilliseconds)),
           Table.Cell(NumberText.significant(model.measuredMilliseconds) + (model.gated ? "" : " *")),
-          Table.Cell(NumberText.fixed(100 * model.accuracy, decimals: 2), isEmphasised: true),
+          Table.Cell(
+            NumberText.fixed(100 * model.accuracy, decimals: 2), isEmphasised: !dominatedFiles.contains(model.file)),
           Table.Cell(NumberText.millions(model.macs)),
           Table.Cell(NumberText.fixed(Double(model.parameters) / 1_000, decimals: 1)),
         ]
       })
+  }
+
+  /// Files that another one is ahead of: at least as fast and as accurate, and better in one of both. Fastest first.
+  private var dominatedFiles: [String] {
+    let front = ParetoFront.indices(
+      models.map { Objectives(latencyMilliseconds: $0.measuredMilliseconds, accuracy: $0.accuracy) })
+    return models.indices.filter { !front.contains($0) }.map { models[$0].file }
   }
 
   private typealias Column = Table.Column
@@ -104,6 +112,10 @@ struct RunReport {
         .note(
           "Latencies marked * were measured while the machine was busy: its integer throughput, probed before and after, "
             + "was not within 5 % of its best. They are upper bounds."))
+    }
+    if !dominatedFiles.isEmpty {
+      blocks.append(
+        .note("Another model is at least as fast and as accurate as \(dominatedFiles.joined(separator: ", "))."))
     }
     blocks.append(.figure(frontChart, caption: "Each point is an exported file, run and timed on this device."))
     return blocks

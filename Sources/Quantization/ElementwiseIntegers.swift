@@ -4,8 +4,8 @@ public import SearchSpaces
 /// What the operations other than convolutions make of bytes. Each is a function of one or two bytes, so a table of all
 /// arguments says everything, and every evaluation of an integer network uses the same.
 ///
-/// Values are real numbers in between, in single precision. The order of the operations is the one of ONNX Runtime's
-/// kernels for x86, so that even ties are rounded alike; another runtime may round a tie to the other side.
+/// Values are real numbers in between, in single precision. The order of the operations is the one of the runtime's
+/// kernels for x86 (`NetworkGraph.arithmetic`), so that even ties are rounded alike.
 extension IntegerNetwork {
   /// The byte that an activation makes of each of the 256 bytes.
   ///
@@ -14,7 +14,8 @@ extension IntegerNetwork {
     guard case .activation(let activation) = graph.nodes[node].operation else {
       preconditionFailure("\(graph.nodes[node].name) is no activation")
     }
-    return activation.table(from: quantizers[graph.nodes[node].inputs[0]], to: quantizers[node])
+    return activation.table(
+      from: quantizers[graph.nodes[node].inputs[0]], to: quantizers[node], arithmetic: graph.arithmetic)
   }
 
   /// The byte that an addition or a multiplication makes of each of the 65,536 pairs; that of `(a, b)` is at
@@ -36,7 +37,11 @@ extension IntegerNetwork {
   /// - Precondition: the node is a global average pool.
   public func pooled(sum: Int, area: Int, at node: Int) -> UInt8 {
     let input = quantizers[graph.nodes[node].inputs[0]]
-    return quantizers[node].quantize(input.scale * (Float(sum) / Float(area) - Float(input.zeroPoint)))
+    let mean = input.scale * (Float(sum) / Float(area) - Float(input.zeroPoint))
+    return switch graph.arithmetic {
+    case .onnxRuntime: quantizers[node].quantize(mean)
+    case .openVINO: IntervalQuantizer(quantizers[node])(mean)
+    }
   }
 
   func addition(at node: Int) -> (UInt8, UInt8) -> UInt8 {
@@ -45,14 +50,11 @@ extension IntegerNetwork {
     return { addition($0, $1) }
   }
 
-  /// `a * b` in units of the output; the zero point is added before rounding.
   func multiplication(at node: Int) -> (UInt8, UInt8) -> UInt8 {
     let (a, b) = (quantizers[graph.nodes[node].inputs[0]], quantizers[graph.nodes[node].inputs[1]])
-    let output = quantizers[node]
-    let ratio = a.productRatio(b, to: output)
+    let multiplication = IntegerMultiplication(a, b, to: quantizers[node], arithmetic: graph.arithmetic)
     return { x, y in
-      let integers = (Int(x) - Int(a.zeroPoint)) * (Int(y) - Int(b.zeroPoint))
-      let product = Float(integers) * ratio + Float(output.zeroPoint)
+      let product = multiplication(steps: Int(x) - Int(a.zeroPoint), Int(y) - Int(b.zeroPoint))
       return UInt8(max(0, min(255, product.rounded(.toNearestOrEven))))
     }
   }
@@ -77,17 +79,40 @@ public struct IntegerAddition: Hashable, Sendable {
   }
 }
 
-extension AffineQuantizer {
-  /// Steps of the output in one step of this times one of `other`.
-  public func productRatio(_ other: AffineQuantizer, to output: AffineQuantizer) -> Float {
-    scale * other.scale / output.scale
+/// `(a * first) * (b * second) * factor + offset` of steps from the zero points: a product in steps of the output, zero
+/// point included, before it is rounded.
+public struct IntegerMultiplication: Hashable, Sendable {
+  /// 1 where whole numbers are multiplied, as in ONNX Runtime.
+  public let first: Float, second: Float
+  public let factor: Float, offset: Float
+
+  public init(_ a: AffineQuantizer, _ b: AffineQuantizer, to output: AffineQuantizer, arithmetic: IntegerArithmetic) {
+    switch arithmetic {
+    case .onnxRuntime:
+      (first, second) = (1, 1)
+      (factor, offset) = (a.scale * b.scale / output.scale, Float(output.zeroPoint))
+    case .openVINO:
+      (first, second) = (a.scale, b.scale)
+      let interval = IntervalQuantizer(output)
+      (factor, offset) = (interval.factor, interval.offset)
+    }
+  }
+
+  public func callAsFunction(steps a: Int, _ b: Int) -> Float {
+    (Float(a) * first) * (Float(b) * second) * factor + offset
   }
 }
 
 extension Activation {
   /// The byte that the activation makes of each of the 256 bytes.
-  public func table(from input: AffineQuantizer, to output: AffineQuantizer) -> [UInt8] {
-    (0...255).map { output.quantize(self(input.dequantize(UInt8($0)))) }
+  public func table(
+    from input: AffineQuantizer, to output: AffineQuantizer, arithmetic: IntegerArithmetic
+  ) -> [UInt8] {
+    let values = (0...255).map { self(input.dequantize(UInt8($0)), arithmetic) }
+    return switch arithmetic {
+    case .onnxRuntime: values.map { output.quantize($0) }
+    case .openVINO: values.map { IntervalQuantizer(output)($0) }
+    }
   }
 
   /// The function's derivative; where it has a corner, that of one side.
@@ -103,15 +128,19 @@ extension Activation {
     }
   }
 
-  /// The function's value.
-  public func callAsFunction(_ x: Float) -> Float {
+  /// The function's value, as a runtime computes it.
+  public func callAsFunction(_ x: Float, _ arithmetic: IntegerArithmetic = .onnxRuntime) -> Float {
     switch self {
     case .relu: max(0, x)
     case .relu6: min(6, max(0, x))
     case .hardSwish: x * Activation.hardSigmoid(x)
     // ONNX and torch agree on x / 6 + 1 / 2 with the slope as given here.
     case .hardSigmoid: max(0, min(1, x * (1 / 6) + 0.5))
-    case .swish: x * Activation.logistic(x)
+    case .swish:
+      switch arithmetic {
+      case .onnxRuntime: x * Activation.logistic(x)
+      case .openVINO: Float(Double(x) / (1 + exp(-Double(x))))
+      }
     }
   }
 

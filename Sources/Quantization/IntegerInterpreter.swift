@@ -31,11 +31,9 @@ extension IntegerNetwork {
       case .activation:
         let table = elementTable(of: index)
         values.append(values[node.inputs[0]].map { table[Int($0)] })
-      case .add where node.inputs.contains { reals[$0] != nil }:
-        let addends = node.inputs.map { input in
-          reals[input] ?? values[input].map { quantizers[input].dequantize($0) }
-        }
-        values.append(zip(addends[0], addends[1]).map { quantizers[index].quantize($0 + $1) })
+      case .add where reals[node.inputs[0]] != nil:
+        let sum = RealAddition(shortcut: quantizers[node.inputs[1]], to: quantizers[index])
+        values.append(zip(reals[node.inputs[0]]!, values[node.inputs[1]]).map { sum($0, $1) })
       case .add:
         let sum = addition(at: index)
         values.append(zip(values[node.inputs[0]], values[node.inputs[1]]).map { sum($0, $1) })
@@ -68,31 +66,36 @@ extension IntegerNetwork {
     let node = graph.nodes[index]
     switch node.operation {
     case .convolution(let convolution):
-      let units = convolutions[index]!.weightScales.map { quantizers[node.inputs[0]].scale * $0 }
+      let requantization = requantization(at: index)
       let area = node.shape.height * node.shape.width
       return sums(convolution, at: index, input: input).enumerated().map { place, sum in
-        node.range.clamped(Float(sum) * units[place / area])
+        node.range.clamped(
+          Float(sum) * requantization.multipliers[place / area] + requantization.realBiases[place / area])
       }
     case .activation(let activation):
-      return input.map { activation(quantizers[node.inputs[0]].dequantize($0)) }
+      return input.map { activation(quantizers[node.inputs[0]].dequantize($0), graph.arithmetic) }
     default: preconditionFailure("\(node.name) has no output in real numbers")
     }
   }
 
   private func evaluate(_ convolution: Convolution, at index: Int, input: [UInt8]) -> [UInt8] {
     let node = graph.nodes[index]
-    let output = quantizers[index]
-    let multipliers = convolutions[index]!.weightScales.map {
-      quantizers[node.inputs[0]].scale * $0 / output.scale
-    }
+    let requantization = requantization(at: index)
+    let biases = convolutions[index]!.biases
+    let zeroPoint = Float(quantizers[index].zeroPoint)
     let area = node.shape.height * node.shape.width
     return sums(convolution, at: index, input: input).enumerated().map { place, sum in
-      let integer = (Float(sum) * multipliers[place / area]).rounded(.toNearestOrEven) + Float(output.zeroPoint)
+      let channel = place / area
+      let multiplier = requantization.multipliers[channel]
+      if let interval = requantization.interval {
+        return interval.fused(Float(sum) * multiplier + requantization.realBiases[channel])
+      }
+      let integer = (Float(sum + biases[channel]) * multiplier).rounded(.toNearestOrEven) + zeroPoint
       return UInt8(max(0, min(255, integer)))
     }
   }
 
-  /// A convolution's accumulators, bias included, channels x height x width.
+  /// A convolution's accumulators without the bias, channels x height x width.
   private func sums(_ convolution: Convolution, at index: Int, input: [UInt8]) -> [Int32] {
     let node = graph.nodes[index]
     let numbers = convolutions[index]!
@@ -106,7 +109,7 @@ extension IntegerNetwork {
     for out in 0..<convolution.outputChannels {
       for y in 0..<node.shape.height {
         for x in 0..<node.shape.width {
-          var sum = numbers.biases[out]
+          var sum: Int32 = 0
           for channel in 0..<channelsPerGroup {
             let inputChannel = convolution.isDepthwise ? out : channel
             for ky in 0..<kernel {

@@ -19,15 +19,16 @@ public struct IntegerConvolution: Hashable, Sendable {
 
 /// A network in integers: what the trainer trained, what the exporter writes, and what the runtime runs.
 ///
-/// Every node's output is uint8 with the quantiser of the same index. A convolution computes
-/// `sum(weights * (input - zeroPoint)) + bias` in int32, multiplies by
-/// `inputScale * weightScale / outputScale`, rounds half to even, adds the output's zero point and clamps to 0...255;
-/// the clamp is also its ReLU or ReLU6. Every other node computes in real numbers between dequantised inputs and its
-/// quantised output.
+/// Every node's output is uint8 with the quantiser of the same index, and the clamp to 0...255 is also its ReLU or ReLU6.
+/// A convolution sums `weights * (input - zeroPoint)` in int32. What follows is the device's
+/// (`NetworkGraph.arithmetic`), every operation in single precision, half rounded to even:
 ///
-/// A convolution or an activation whose output is not quantised (`Node.quantizesOutput`) hands real numbers to the
-/// additions that read it: `sum * (inputScale * weightScale)`, clamped at 0 or to 0...6 where it has that range. The
-/// addition then adds real numbers and rounds once.
+/// - ONNX Runtime: `round((sum + bias) * (inputScale * weightScale / outputScale)) + zeroPoint`. Every other node computes
+///   in real numbers between dequantised inputs and its quantised output, in the order of that runtime's kernels.
+/// - OpenVINO: `sum * (inputScale * weightScale) + realBias`, quantised by the interval that the bytes cover
+///   (`IntervalQuantizer`), as every other node's output is. A convolution or an activation whose output is not quantised
+///   (`Node.quantizesOutput`) hands that sum, clamped at 0 or to 0...6 where it has that range, to the addition that reads
+///   it, which rounds once (`RealAddition`).
 public struct IntegerNetwork: Hashable, Sendable {
   public var graph: NetworkGraph
   /// One a node: its output's. The first is the normalisation of the pixels. That of an output which is not quantised
@@ -54,8 +55,22 @@ public struct IntegerNetwork: Hashable, Sendable {
   }
 }
 
+extension IntegerNetwork {
+  /// What follows the accumulators of a convolution.
+  ///
+  /// - Precondition: the node is a convolution.
+  public func requantization(at node: Int) -> Requantization {
+    let numbers = convolutions[node]!
+    return Requantization(
+      inputScale: quantizers[graph.nodes[node].inputs[0]].scale, weightScales: numbers.weightScales,
+      biases: numbers.biases, output: graph.nodes[node].quantizesOutput ? quantizers[node] : nil,
+      arithmetic: graph.arithmetic)
+  }
+}
+
 extension NetworkGraph {
-  /// Whether every output that is not quantised is a convolution's or an activation's, and read by additions only.
+  /// Whether every output that is not quantised is a convolution's or an activation's, and read by additions only, which
+  /// add it to bytes.
   public var readersOfRealNumbersAdd: Bool {
     nodes.indices.allSatisfy { index in
       guard !nodes[index].quantizesOutput else { return true }
@@ -63,7 +78,11 @@ extension NetworkGraph {
       case .convolution, .activation: break
       default: return false
       }
-      return index != output && nodes.allSatisfy { !$0.inputs.contains(index) || $0.operation == .add }
+      return index != output
+        && nodes.allSatisfy {
+          !$0.inputs.contains(index)
+            || ($0.operation == .add && $0.inputs[0] == index && nodes[$0.inputs[1]].quantizesOutput)
+        }
     }
   }
 }

@@ -34,9 +34,8 @@ public struct BlockType: Hashable, Sendable {
   /// Whether a block whose input and output differ in shape has a 1x1 convolution as shortcut. Where not, such a block
   /// has no shortcut at all, as in MobileNetV2.
   public var projectsShortcut: Bool
-  /// Whether what the block adds to its shortcut is rounded to bytes before the addition, as ONNX Runtime does. OpenVINO
-  /// adds to a convolution's sums and rounds once. No property of a hyperspace's file: the device has it.
-  public var roundsAddends = true
+  /// The device's, set for all block types of a hyperspace at once (``Hyperspace/computed(in:)``).
+  public var arithmetic = IntegerArithmetic.onnxRuntime
 
   public init(
     name: String, family: BlockFamily, kernels: [Int], expansions: [Double], activation: Activation,

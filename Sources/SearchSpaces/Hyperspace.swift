@@ -51,6 +51,8 @@ public struct Hyperspace: Hashable, Sendable {
   public var stages: [Stage]
   public var blockTypes: [BlockType]
   public var head: [HeadLayer]
+  /// Of the device that the networks are for.
+  public private(set) var arithmetic = IntegerArithmetic.onnxRuntime
 
   /// The stages that have a block type and a width window to be searched, in order.
   public var searchedStages: [Stage] { stages.filter(\.isSearched) }
@@ -129,11 +131,12 @@ extension Hyperspace {
 }
 
 extension Hyperspace {
-  /// The same hyperspace with ``BlockType/roundsAddends`` of all block types set for a device.
-  public func roundingAddends(_ rounds: Bool) -> Hyperspace {
+  /// The same hyperspace for a device with another arithmetic.
+  public func computed(in arithmetic: IntegerArithmetic) -> Hyperspace {
     var other = self
-    for index in other.blockTypes.indices { other.blockTypes[index].roundsAddends = rounds }
-    for index in other.stages.indices { other.stages[index].fixedBlock?.roundsAddends = rounds }
+    other.arithmetic = arithmetic
+    for index in other.blockTypes.indices { other.blockTypes[index].arithmetic = arithmetic }
+    for index in other.stages.indices { other.stages[index].fixedBlock?.arithmetic = arithmetic }
     return other
   }
 }

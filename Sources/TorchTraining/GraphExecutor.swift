@@ -93,6 +93,8 @@ struct ForwardPass {
   var dropout: Tensor?
   /// Receives each batch norm's mean and biased variance of this batch.
   var receiveStatistics: ((Node, BatchNormStatistics.Moments) throws(TorchError) -> Void)?
+  /// The device's that the graph is for.
+  private var arithmetic = IntegerArithmetic.onnxRuntime
   /// Whether every output is there in real numbers before it is quantised, as a calibration needs it.
   var quantizesRealNumbers = false
 
@@ -109,6 +111,7 @@ struct ForwardPass {
   mutating func run(
     _ graph: NetworkGraph, on input: Tensor, visit: (NodeOutput) throws(TorchError) -> Void
   ) throws(TorchError) -> Tensor {
+    arithmetic = graph.arithmetic
     var values: [NodeValue?] = []
     var remainingReaders = [Int](repeating: 0, count: graph.nodes.count)
     for node in graph.nodes { for index in node.inputs { remainingReaders[index] += 1 } }
@@ -139,8 +142,9 @@ struct ForwardPass {
   ) throws(TorchError) -> (raw: Tensor?, value: NodeValue) {
     if case .input = node.operation { return (nil, try self.image(image, node)) }
     let isQuantized = precision == .quantized && node.quantizesOutput
-    if isQuantized, !quantizesRealNumbers, let map = try integers(node, inputs.compactMap(\.steps)) {
-      return (nil, .steps(map))
+    if isQuantized, !quantizesRealNumbers {
+      if let map = try integers(node, inputs.compactMap(\.steps)) { return (nil, .steps(map)) }
+      if let map = try addition(node, inputs) { return (nil, .steps(map)) }
     }
     let raw: Tensor
     if let exact = try realConvolution(node, inputs) {
@@ -189,18 +193,30 @@ struct ForwardPass {
       // None of ours has both a bias and a batch norm.
       guard node.quantizesWeights, !(convolution.hasBias && convolution.hasBatchNorm) else { return nil }
       return try convolve(node, convolution, inputs[0])
-    case .activation(let activation): return try inputs[0].activated(activation, try outputQuantizer(node, nil))
+    case .activation(let activation):
+      return try inputs[0].activated(activation, try outputQuantizer(node, nil), arithmetic)
     case .add: return try inputs[0].adding(inputs[1], try outputQuantizer(node, nil))
-    case .multiply: return try inputs[0].multiplied(by: inputs[1], try outputQuantizer(node, nil))
-    case .globalAveragePool: return try inputs[0].globalAveragePooled(try outputQuantizer(node, nil))
+    case .multiply:
+      return try inputs[0].multiplied(by: inputs[1], try outputQuantizer(node, nil), arithmetic)
+    case .globalAveragePool:
+      return try inputs[0].globalAveragePooled(try outputQuantizer(node, nil), arithmetic)
     }
+  }
+
+  /// OpenVINO's addition of what a block has computed in real numbers to its shortcut in whole ones; `nil` where it is
+  /// none.
+  private func addition(_ node: Node, _ inputs: [NodeValue]) throws(TorchError) -> SteppedMap? {
+    guard arithmetic == .openVINO, node.operation == .add, case .real(let real) = inputs[0],
+      let shortcut = inputs[1].steps
+    else { return nil }
+    return try shortcut.added(toReal: real, try outputQuantizer(node, nil))
   }
 
   private func convolve(
     _ node: Node, _ convolution: Convolution, _ input: SteppedMap
   ) throws(TorchError) -> SteppedMap {
     let (sums, scales, epilogue) = try sums(node, convolution, input)
-    return try input.requantized(sums, weightScales: scales, epilogue, try outputQuantizer(node, nil))
+    return try input.requantized(sums, weightScales: scales, epilogue, try outputQuantizer(node, nil), arithmetic)
   }
 
   /// A convolution of whole numbers whose output is not quantised, as an addition that rounds once reads it.

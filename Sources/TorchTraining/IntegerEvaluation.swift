@@ -9,12 +9,12 @@ public import Quantization
 /// integers and tables. Not `Sendable`, but several threads may evaluate at once.
 public final class IntegerEvaluation {
   private enum Step {
-    case convolution(weights: Tensor, biases: [Int32], multipliers: [Float], stride: Int, padding: Int, groups: Int)
+    case convolution(weights: Tensor, biases: [Int32], Requantization, stride: Int, padding: Int, groups: Int)
     case lookup([UInt8])
     case pairs([UInt8])
     case pool
-    /// An addition of which an addend is in real numbers.
-    case realAddition
+    /// An addition whose first addend is in real numbers.
+    case addToReal(RealAddition)
   }
 
   public let network: IntegerNetwork
@@ -28,18 +28,16 @@ public final class IntegerEvaluation {
       case .input: steps.append(nil)
       case .convolution(let convolution):
         guard let numbers = network.convolutions[index] else { throw TorchError("\(node.name): has no weights") }
-        let scale = network.quantizers[node.inputs[0]].scale
         let weights = try Tensor.floats(numbers.weights.map(Float.init), shape: convolution.weightShape)
         steps.append(
           .convolution(
             weights: convolution.kernel > 1 ? try weights.channelsLast() : weights, biases: numbers.biases,
-            multipliers: numbers.weightScales.map {
-              node.quantizesOutput ? scale * $0 / network.quantizers[index].scale : scale * $0
-            },
+            network.requantization(at: index),
             stride: convolution.stride, padding: convolution.padding, groups: convolution.groups))
       case .activation: steps.append(.lookup(node.quantizesOutput ? network.elementTable(of: index) : []))
-      case .add where node.inputs.contains(where: { !network.graph.nodes[$0].quantizesOutput }):
-        steps.append(.realAddition)
+      case .add where !network.graph.nodes[node.inputs[0]].quantizesOutput:
+        let (shortcut, output) = (network.quantizers[node.inputs[1]], network.quantizers[index])
+        steps.append(.addToReal(RealAddition(shortcut: shortcut, to: output)))
       case .add, .multiply: steps.append(.pairs(network.pairTable(of: index)))
       case .globalAveragePool: steps.append(.pool)
       }
@@ -101,40 +99,40 @@ public final class IntegerEvaluation {
         throw TorchError("the input has shape \(pixels.shape); bytes of \(shape) (channels x height x width) are right")
       }
       return pixels
-    case .convolution(let weights, let biases, let multipliers, let stride, let padding, let groups):
+    case .convolution(let weights, let biases, let requantization, let stride, let padding, let groups):
       let zeroPoint = network.quantizers[node.inputs[0]].zeroPoint
       let sums = try inputs[0].pixelsAsFloats(shift: Float(zeroPoint))
         .convolved(with: weights, stride: stride, padding: padding, groups: groups)
       guard node.quantizesOutput else {
-        let real = try SteppedMap.realNumbers(sums, biases: biases, units: multipliers)
+        let real = try tensor {
+          ct_accumulated_reals(
+            sums.handle, requantization.multipliers, requantization.realBiases, Int64(biases.count), $0)
+        }
         return switch node.range {
         case .unbounded: real
         case .relu: try real.relu()
         case .relu6: try real.clamped(0, 6)
         }
       }
-      return try tensor {
-        ct_requantise(
-          sums.handle, biases, multipliers, Int64(biases.count), Int32(network.quantizers[index].zeroPoint), $0)
+      return try tensor { out in
+        withInterval(requantization.interval) { interval in
+          ct_requantise(
+            sums.handle, biases, requantization.multipliers, requantization.realBiases, Int64(biases.count),
+            Int32(network.quantizers[index].zeroPoint), interval, out)
+        }
       }
     case .lookup where !node.quantizesOutput:
       guard case .activation(let activation) = node.operation else { throw TorchError("is no activation") }
       let from = network.quantizers[node.inputs[0]]
-      let table = (0...255).map { activation(from.dequantize(UInt8($0))) }
+      let table = (0...255).map { activation(from.dequantize(UInt8($0)), network.graph.arithmetic) }
       return try Tensor.floats(
         inputs[0].contiguous().integers().map { table[$0] }, shape: inputs[0].shape
       ).channelsLast()
-    case .realAddition:
-      var addends: [Tensor] = []
-      for (place, input) in node.inputs.enumerated() {
-        let from = network.quantizers[input]
-        addends.append(
-          network.graph.nodes[input].quantizesOutput
-            ? try inputs[place].pixelsAsFloats(shift: Float(from.zeroPoint), factor: from.scale) : inputs[place])
+    case .addToReal(let addition):
+      return try tensor {
+        ct_add_to_real(
+          inputs[0].handle, inputs[1].handle, addition.shift, addition.factor, CTInterval(addition.output), $0)
       }
-      let sum = try addends[0] + addends[1]
-      let output = network.quantizers[index]
-      return try tensor { ct_quantise(sum.handle, output.scale, Int32(output.zeroPoint), $0) }
     case .lookup(let table): return try tensor { ct_lookup(inputs[0].handle, table, $0) }
     case .pairs(let table): return try tensor { ct_lookup_pairs(inputs[0].handle, inputs[1].handle, table, $0) }
     case .pool:

@@ -92,14 +92,17 @@ extension SteppedMap {
 
   /// The bytes that a convolution's sums become: folded as the exporter folds, with the bias rounded to a whole number.
   func requantized(
-    _ sums: Tensor, weightScales: [Float], _ epilogue: ConvolutionEpilogue, _ quantizer: ActivationQuantizer
+    _ sums: Tensor, weightScales: [Float], _ epilogue: ConvolutionEpilogue, _ quantizer: ActivationQuantizer,
+    _ arithmetic: IntegerArithmetic
   ) throws(TorchError) -> SteppedMap {
     let numbers = try EpilogueNumbers(
-      epilogue, inputScale: scale, weightScales: weightScales, outputScale: try quantizer.parameters().scale)
+      epilogue, inputScale: scale, weightScales: weightScales, output: try quantizer.affine(), arithmetic: arithmetic)
     return try SteppedMap(quantizer) { (outputScale, beta, maximum, out) in
-      ct_requantise_steps(
-        sums.handle, epilogue.gamma?.handle, epilogue.shift?.handle, numbers.rows, numbers.biases,
-        Int64(weightScales.count), scale, numbers.normalization, outputScale, beta, maximum, out)
+      withInterval(numbers.interval) { interval in
+        ct_requantise_steps(
+          sums.handle, epilogue.gamma?.handle, epilogue.shift?.handle, numbers.rows, numbers.biases,
+          Int64(weightScales.count), scale, numbers.normalization, interval, outputScale, beta, maximum, out)
+      }
     }
   }
 
@@ -107,35 +110,28 @@ extension SteppedMap {
   func realNumbers(
     _ sums: Tensor, weightScales: [Float], _ epilogue: ConvolutionEpilogue
   ) throws(TorchError) -> Tensor {
-    let numbers = try EpilogueNumbers(epilogue, inputScale: scale, weightScales: weightScales, outputScale: nil)
+    let numbers = try EpilogueNumbers(
+      epilogue, inputScale: scale, weightScales: weightScales, output: nil, arithmetic: .openVINO)
     return try tensor {
       ct_real_sums(
-        sums.handle, epilogue.gamma?.handle, epilogue.shift?.handle, numbers.rows, numbers.biases,
-        Int64(weightScales.count), scale, numbers.normalization, $0)
-    }
-  }
-
-  /// `(sum + bias) * unit`, for numbers that are folded already.
-  static func realNumbers(_ sums: Tensor, biases: [Int32], units: [Float]) throws(TorchError) -> Tensor {
-    var rows = [Float](repeating: 1, count: 2 * units.count)
-    rows.replaceSubrange(units.count..., with: units)
-    rows += [Float](repeating: 0, count: 4 * units.count)
-    return try tensor {
-      ct_real_sums(sums.handle, nil, nil, rows, biases, Int64(units.count), 1, Int32(CT_NOT_NORMALISED), $0)
+        sums.handle, epilogue.gamma?.handle, epilogue.shift?.handle, numbers.rows, Int64(weightScales.count), scale,
+        numbers.normalization, $0)
     }
   }
 }
 
 /// What the kernels behind a convolution take, one column a channel.
 private struct EpilogueNumbers {
-  /// Signs, multipliers, weight scales, centres, inverse deviations, gammas.
+  /// Signs, multipliers, real biases, weight scales, centres, inverse deviations, gammas.
   var rows: [Float]
   var biases: [Int32]
   var normalization: Int32
+  var interval: IntervalQuantizer?
 
-  /// - Parameter outputScale: `nil` where the output stays real.
+  /// - Parameter output: `nil` where the output stays real.
   init(
-    _ epilogue: ConvolutionEpilogue, inputScale: Float, weightScales: [Float], outputScale: Float?
+    _ epilogue: ConvolutionEpilogue, inputScale: Float, weightScales: [Float], output: AffineQuantizer?,
+    arithmetic: IntegerArithmetic
   ) throws(TorchError) {
     let channels = weightScales.count
     let shifts = try epilogue.shift?.floats()
@@ -145,30 +141,58 @@ private struct EpilogueNumbers {
         gamma: try gamma.floats(), beta: shifts ?? [Float](repeating: 0, count: channels), mean: moments.mean,
         variance: moments.variance)
     }
-    rows = [Float](repeating: 0, count: 6 * channels)
-    biases = [Int32](repeating: 0, count: channels)
+    rows = [Float](repeating: 0, count: 7 * channels)
     normalization = Int32(
       norm == nil ? CT_NOT_NORMALISED : epilogue.isOfBatch ? CT_NORMALISED_BY_BATCH : CT_NORMALISED_BY_GIVEN)
-    for channel in 0..<channels {
-      let folded = FoldedChannel(
+    let folded = (0..<channels).map { channel in
+      FoldedChannel(
         weightScale: weightScales[channel], bias: norm == nil ? shifts?[channel] ?? 0 : 0, batchNorm: norm?[channel],
         inputScale: inputScale)
-      let unit = inputScale * folded.weightScale
-      biases[channel] = folded.bias
-      rows[channel] = Float(folded.sign)
-      rows[channels + channel] = outputScale.map { unit / $0 } ?? unit
-      rows[2 * channels + channel] = weightScales[channel]
+    }
+    biases = folded.map(\.bias)
+    let requantization = Requantization(
+      inputScale: inputScale, weightScales: folded.map(\.weightScale), biases: biases, output: output,
+      arithmetic: arithmetic)
+    interval = requantization.interval
+    for channel in 0..<channels {
+      rows[channel] = Float(folded[channel].sign)
+      rows[channels + channel] = requantization.multipliers[channel]
+      rows[2 * channels + channel] = requantization.realBiases[channel]
+      rows[3 * channels + channel] = weightScales[channel]
       guard let norm else { continue }
-      rows[3 * channels + channel] = norm.mean[channel] / (inputScale * weightScales[channel])
-      rows[4 * channels + channel] = 1 / (norm.variance[channel] + BatchNormParameters.epsilon).squareRoot()
-      rows[5 * channels + channel] = norm.gamma[channel]
+      rows[4 * channels + channel] = norm.mean[channel] / (inputScale * weightScales[channel])
+      rows[5 * channels + channel] = 1 / (norm.variance[channel] + BatchNormParameters.epsilon).squareRoot()
+      rows[6 * channels + channel] = norm.gamma[channel]
     }
   }
+}
+
+extension CTInterval {
+  init(_ quantizer: IntervalQuantizer) { self.init(factor: quantizer.factor, offset: quantizer.offset) }
+}
+
+/// Calls `body` with what the kernels take: a pointer, or none.
+func withInterval<Result>(
+  _ quantizer: IntervalQuantizer?, _ body: (UnsafePointer<CTInterval>?) -> Result
+) -> Result {
+  guard let quantizer else { return body(nil) }
+  return withUnsafePointer(to: CTInterval(quantizer)) { body($0) }
 }
 
 // MARK: - Other operations
 
 extension SteppedMap {
+  /// This shortcut and what a block has computed in real numbers, rounded once; `nil` where a zero point is not known.
+  func added(toReal real: Tensor, _ output: ActivationQuantizer) throws(TorchError) -> SteppedMap? {
+    guard let shortcut = quantizer else { return nil }
+    let addition = RealAddition(shortcut: shortcut, to: try output.affine())
+    return try SteppedMap(output) { (scale, beta, maximum, out) in
+      ct_add_to_real_steps(
+        real.handle, steps.handle, addition.shift, addition.factor, Int32(shortcut.zeroPoint),
+        CTInterval(addition.output), scale, beta, maximum, out)
+    }
+  }
+
   /// `nil` where a zero point is not known.
   func adding(_ other: SteppedMap, _ output: ActivationQuantizer) throws(TorchError) -> SteppedMap? {
     guard let a = quantizer, let b = other.quantizer else { return nil }
@@ -182,24 +206,29 @@ extension SteppedMap {
   }
 
   /// Times a gate `[N, C, 1, 1]`; `nil` where a zero point is not known.
-  func multiplied(by gate: SteppedMap, _ output: ActivationQuantizer) throws(TorchError) -> SteppedMap? {
+  func multiplied(
+    by gate: SteppedMap, _ output: ActivationQuantizer, _ arithmetic: IntegerArithmetic
+  ) throws(TorchError) -> SteppedMap? {
     guard let a = quantizer, let b = gate.quantizer else { return nil }
-    let ratio = a.productRatio(b, to: try output.affine())
+    let product = IntegerMultiplication(a, b, to: try output.affine(), arithmetic: arithmetic)
+    let constants = [product.first, product.second, product.factor, product.offset]
     return try SteppedMap(output) { (outputScale, beta, maximum, out) in
       ct_multiply_steps(
-        steps.handle, gate.steps.handle, scale, gate.scale, ratio, outputScale, beta, maximum, out)
+        steps.handle, gate.steps.handle, scale, gate.scale, constants, outputScale, beta, maximum, out)
     }
   }
 
   /// `nil` where the zero point is not known.
-  func activated(_ activation: Activation, _ output: ActivationQuantizer) throws(TorchError) -> SteppedMap? {
+  func activated(
+    _ activation: Activation, _ output: ActivationQuantizer, _ arithmetic: IntegerArithmetic
+  ) throws(TorchError) -> SteppedMap? {
     guard let input = quantizer else { return nil }
     let affine = try output.affine()
-    let bytes = activation.table(from: input, to: affine)
+    let bytes = activation.table(from: input, to: affine, arithmetic: arithmetic)
     var tables = [Float](repeating: 0, count: 4 * 256)
     for byte in 0..<256 {
       let real = input.dequantize(UInt8(byte))
-      let exact = activation(real) / affine.scale
+      let exact = activation(real, arithmetic) / affine.scale
       let rounded = exact.rounded(.toNearestOrEven) + Float(affine.zeroPoint)
       tables[byte] = Float(bytes[byte]) - Float(affine.zeroPoint)
       if (0...255).contains(rounded) {
@@ -216,10 +245,15 @@ extension SteppedMap {
   }
 
   /// `nil` where the zero point is not known.
-  func globalAveragePooled(_ output: ActivationQuantizer) throws(TorchError) -> SteppedMap? {
+  func globalAveragePooled(
+    _ output: ActivationQuantizer, _ arithmetic: IntegerArithmetic
+  ) throws(TorchError) -> SteppedMap? {
     guard let zeroPoint else { return nil }
+    let affine = try output.affine()
     return try SteppedMap(output) { (outputScale, beta, maximum, out) in
-      ct_pool_steps(steps.handle, scale, Int32(zeroPoint), outputScale, beta, maximum, out)
+      withInterval(arithmetic == .openVINO ? IntervalQuantizer(affine) : nil) { interval in
+        ct_pool_steps(steps.handle, scale, Int32(zeroPoint), interval, outputScale, beta, maximum, out)
+      }
     }
   }
 }

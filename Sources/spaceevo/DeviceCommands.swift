@@ -40,7 +40,7 @@ struct SubnetOptions: ParsableArguments {
     case (nil, nil, nil): return nil
     case (let hyperspace?, let space?, let subnet?):
       let hyperspace = try Program.hyperspace(hyperspace)
-        .roundingAddends(device?.evaluationRuntime.roundsAddends ?? true)
+        .computed(in: device?.evaluationRuntime.arithmetic ?? .onnxRuntime)
       let space = try hyperspace.space(space)
       let subnet = try hyperspace.subnet(subnet, in: space)
       return (space, subnet, try NetworkGraph(subnet, of: space, in: hyperspace))

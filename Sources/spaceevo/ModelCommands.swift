@@ -56,7 +56,7 @@ struct ExportCommand: ParsableCommand {
     guard let runtime = LocalRuntime(rawValue: device) else {
       throw ValidationError("--device \(device): \(Device.builtInNames.joined(separator: " or ")) is right here.")
     }
-    let hyperspace = try Program.hyperspace(name).roundingAddends(runtime.roundsAddends)
+    let hyperspace = try Program.hyperspace(name).computed(in: runtime.arithmetic)
     let space = try hyperspace.space(space)
     let subnet = try hyperspace.subnet(subnet, in: space)
     guard let seed = UInt64(weights.dropFirst("random:".count)) else {
@@ -73,7 +73,7 @@ struct ExportCommand: ParsableCommand {
 
   private func trained(_ name: String) throws -> ([UInt8], ModelCard) {
     let weights = try TrainedWeights(checkpoint: URL(filePath: weights))
-    if let hyperspace, try Program.hyperspace(hyperspace) != weights.hyperspace.roundingAddends(true) {
+    if let hyperspace, try Program.hyperspace(hyperspace) != weights.hyperspace.computed(in: .onnxRuntime) {
       throw ValidationError(
         "--hyperspace \(hyperspace) is not that of the checkpoint's run, \(weights.hyperspace.name).")
     }

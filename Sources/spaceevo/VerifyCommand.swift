@@ -68,7 +68,7 @@ struct VerifyCommand: ParsableCommand {
 
   func run() throws {
     let runtime = LocalRuntime(rawValue: device)!
-    let hyperspace = try hyperspace.load().roundingAddends(runtime.roundsAddends)
+    let hyperspace = try hyperspace.load().computed(in: runtime.arithmetic)
     if let resolution, !(8...1024).contains(resolution) {
       throw ValidationError("--resolution is from 8 to 1024 pixels.")
     }

@@ -108,7 +108,7 @@ import Testing
   @Test(arguments: 0..<5)
   func `what a block adds to its shortcut without rounding is added to it as a real number`(index: Int) throws {
     var type = IntegerInterpreterTests.types[index]
-    type.roundsAddends = false
+    type.arithmetic = .openVINO
     let block = BlockChoice(kernel: 3, width: 16, expansion: type.expansions.first)
     let graph = NetworkGraph(
       stage: "stage", type, input: TensorShape(channels: 16, height: 7, width: 7), blocks: [block, block], stride: 1)

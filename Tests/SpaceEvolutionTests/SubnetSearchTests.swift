@@ -74,3 +74,26 @@ import Testing
     #expect(error.map { "\($0)".contains("\(fastest) ms") } == true)
   }
 }
+
+@Suite struct ChoiceTests {
+  private func objectives(_ points: [(Double, Double)]) -> [Objectives] {
+    points.map { Objectives(latencyMilliseconds: $0.0, accuracy: $0.1) }
+  }
+
+  @Test func `a choice over the front has its ends and nothing that is dominated`() {
+    let points = objectives([(1, 0.5), (2, 0.6), (3, 0.55), (4, 0.7), (8, 0.8), (16, 0.79)])
+    #expect(ParetoFront.spread(points, count: 3) == [0, 1, 4])
+    #expect(ParetoFront.spread(points, count: 9) == [0, 1, 3, 4])
+    #expect(ParetoFront.spread(points, count: 1) == [4])
+  }
+
+  @Test func `a choice over latencies reaches the slowest, dominated or not`() {
+    let points = objectives([(16, 0.7), (1, 0.5), (1.1, 0.55), (2, 0.6), (2.1, 0.65), (4, 0.8), (8, 0.6), (15, 0.75)])
+    #expect(ParetoFront.overLatencies(points, count: 5) == [1, 4, 5, 6, 7])
+    // A latency around which there is nothing has no model.
+    #expect(ParetoFront.overLatencies(objectives([(1, 0.5), (100, 0.4)]), count: 4) == [0, 1])
+    #expect(ParetoFront.overLatencies(points, count: 1) == [5])
+    #expect(ParetoFront.overLatencies(objectives([(1, 0.5), (1, 0.6)]), count: 3) == [1])
+    #expect(ParetoFront.overLatencies([], count: 3) == [])
+  }
+}

@@ -13,11 +13,11 @@ private struct Part {
   let images: Tensor
 
   /// Shallow ones: deep ones that have learnt nothing carry one byte's difference everywhere.
-  static let kinds = ["relu", "relu6", "add", "add-relu", "add-once", "hard-swish", "swish", "gate", "classifier"]
+  static let kinds = ["relu", "relu6", "add", "add-relu", "hard-swish", "swish", "gate", "classifier"]
 
-  init(_ kind: String) throws {
+  init(_ kind: String, _ arithmetic: IntegerArithmetic = .onnxRuntime) throws {
     let shape = TensorShape(channels: 16, height: 9, width: 9)
-    graph = NetworkGraph(input: shape) { builder, input in
+    graph = NetworkGraph(input: shape, arithmetic: arithmetic) { builder, input in
       switch kind {
       case "relu": _ = builder.convolution("conv", input, width: 24, kernel: 3, activation: .relu)
       case "relu6":
@@ -27,12 +27,8 @@ private struct Part {
       case "add", "add-relu":
         let a = builder.convolution("first", input, width: 24, activation: .relu)
         let b = builder.convolution("second", input, width: 24)
-        _ = builder.add("add", a, b, activation: kind == "add" ? nil : .relu)
-      case "add-once":
-        let a = builder.convolution("first", input, width: 24, activation: .relu)
-        let b = builder.convolution("second", input, width: 24)
-        let x = builder.add("add", a, b, roundsFirst: false)
-        _ = builder.convolution("third", x, width: 16)
+        let x = builder.add("add", a, b, activation: kind == "add" ? nil : .relu)
+        if kind == "add" { _ = builder.convolution("third", x, width: 16) }
       case "hard-swish": _ = builder.convolution("conv", input, width: 24, activation: .hardSwish)
       case "swish": _ = builder.convolution("conv", input, width: 24, activation: .swish)
       case "gate":
@@ -152,9 +148,9 @@ private struct Part {
 @Suite struct StepsTests {
   @Test(
     "Gradients of training in whole numbers are those of fake quantisation in real ones with biases rounded",
-    arguments: Part.kinds)
-  func gradients(kind: String) throws {
-    let part = try Part(kind)
+    arguments: Part.kinds, IntegerArithmetic.allCases)
+  func gradients(kind: String, arithmetic: IntegerArithmetic) throws {
+    let part = try Part(kind, arithmetic)
     var generator = SeededGenerator(seed: 5, stream: kind)
     let whole = try part.store.forward(part.images, through: part.graph, precision: .quantized)
     let real = try part.inRealNumbers()
@@ -169,8 +165,10 @@ private struct Part {
     for (name, (first, second)) in zip(part.names, zip(a, b)) {
       let (x, y) = (try #require(first).floats(), try #require(second).floats())
       let distance = norm(zip(x, y).map { $0 - $1 })
-      // Sums of real numbers are inexact, so that very few bytes may differ.
-      #expect(distance <= 0.01 * norm(y) + 1e-4 * largest, "\(name): \(distance) of \(norm(y))")
+      // Sums of real numbers are inexact, so that very few bytes may differ; and a ReLU in real numbers has a corner at the
+      // sum of exactly 0, which one in some thousand accumulators is in whole numbers.
+      let tolerance = arithmetic.roundsAddends ? 0.01 : 0.03
+      #expect(distance <= tolerance * norm(y) + 1e-4 * largest, "\(name): \(distance) of \(norm(y))")
       if norm(y) > 1e-3 * largest { compared += 1 }
     }
     #expect(compared > part.names.count / 2, "most gradients vanish, so the test says little")

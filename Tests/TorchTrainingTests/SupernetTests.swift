@@ -12,8 +12,8 @@ struct SmallSupernet {
   let layout: ParameterLayout
   let pixels = AffineQuantizer(scale: 1 / 64, zeroPoint: 100)
 
-  init(_ encoding: String, roundsAddends: Bool = true) throws {
-    hyperspace = try #require(Hyperspace.builtIn("mini32")).roundingAddends(roundsAddends)
+  init(_ encoding: String, arithmetic: IntegerArithmetic = .onnxRuntime) throws {
+    hyperspace = try #require(Hyperspace.builtIn("mini32")).computed(in: arithmetic)
     space = try hyperspace.space(encoding)
     layout = ParameterLayout(space, in: hyperspace)
   }
@@ -110,10 +110,10 @@ struct SmallSupernet {
 
   @Test(
     "The forward pass of training computes the exported integers, byte for byte, with given statistics and the batch's",
-    arguments: SmallSupernet.encodings, [true, false])
-  func integers(encoding: String, roundsAddends: Bool) throws {
+    arguments: SmallSupernet.encodings, IntegerArithmetic.allCases)
+  func integers(encoding: String, arithmetic: IntegerArithmetic) throws {
     let seed = 1
-    let supernet = try SmallSupernet(encoding, roundsAddends: roundsAddends)
+    let supernet = try SmallSupernet(encoding, arithmetic: arithmetic)
     let store = try ParameterStore(supernet.layout, seed: UInt64(seed))
     // Batch norms that scale, shift and flip signs.
     var generator = SeededGenerator(seed: UInt64(seed), stream: "batch norm")
@@ -136,7 +136,7 @@ struct SmallSupernet {
     let statistics = try store.batchNormStatistics(of: graph, precision: .quantized, batches: [images])
     let network = try store.integerNetwork(graph, statistics: statistics, pixels: supernet.pixels)
     let (first, second) = (network.evaluate(pixels[0]), network.evaluate(pixels[1]))
-    #expect(graph.nodes.contains { !$0.quantizesOutput } != roundsAddends)
+    #expect(graph.nodes.contains { !$0.quantizesOutput } != arithmetic.roundsAddends)
 
     for normalization in [TorchTraining.Normalization.ofBatch, .given(statistics)] {
       var outputs: [[UInt8]] = []

@@ -14,6 +14,6 @@ extension GraphBuilder {
     guard let shortcut = shortcut(input, width: choice.width, stride: stride, projects: type.projectsShortcut) else {
       return x
     }
-    return add("add", x, shortcut, roundsFirst: type.roundsAddends)
+    return add("add", x, shortcut)
   }
 }

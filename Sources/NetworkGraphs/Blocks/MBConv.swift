@@ -12,7 +12,7 @@ extension GraphBuilder {
     guard let shortcut = shortcut(input, width: choice.width, stride: stride, projects: type.projectsShortcut) else {
       return x
     }
-    return add("add", x, shortcut, roundsFirst: type.roundsAddends)
+    return add("add", x, shortcut)
   }
 
   /// One depthwise k x k, or the stack of 3x3 that covers the same field: the first carries the stride, the last the

@@ -14,6 +14,6 @@ extension GraphBuilder {
       return convolution("restore", x, width: choice.width, activation: type.activation)
     }
     x = convolution("restore", x, width: choice.width)
-    return add("add", x, shortcut, activation: type.activation, roundsFirst: type.roundsAddends)
+    return add("add", x, shortcut, activation: type.activation)
   }
 }

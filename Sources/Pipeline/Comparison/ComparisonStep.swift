@@ -118,7 +118,7 @@ extension RunContext {
     var hyperspace = hyperspace
     if let device {
       configuration.device.name = device
-      hyperspace = hyperspace.roundingAddends(try Device(device).evaluationRuntime.roundsAddends)
+      hyperspace = hyperspace.computed(in: try Device(device).evaluationRuntime.arithmetic)
     }
     let inner = try RunFolder(
       at: folder.paths.root.appending(path: path), configuration: configuration.text,

@@ -62,7 +62,8 @@ struct CrosswiseStep {
     guard device != ownDevice else {
       throw TrainingError("--crosswise \(otherDevice): this is the run's own device; name another one")
     }
-    guard ownDevice.evaluationRuntime.roundsAddends || !device.evaluationRuntime.roundsAddends else {
+    let (ownArithmetic, arithmetic) = (ownDevice.evaluationRuntime.arithmetic, device.evaluationRuntime.arithmetic)
+    guard ownArithmetic.roundsAddends || !arithmetic.roundsAddends else {
       throw TrainingError(
         "--crosswise \(otherDevice): it rounds before additions and this run's device does not, so that a supernet for the "
           + "one lacks quantisers that the other needs; compare in a run for \(otherDevice), and cross that with "

@@ -72,8 +72,7 @@ public enum ParetoFront {
   public static func spread(_ objectives: [Objectives], count: Int) -> [Int] {
     let front = indices(objectives)
     guard front.count > count, count > 1 else { return count == 1 ? Array(front.suffix(1)) : front }
-    // A latency may be 0 in a test or on a device without a clock worth the name.
-    func position(_ index: Int) -> Double { max(objectives[index].latencyMilliseconds, 1e-9).logarithm }
+    func position(_ index: Int) -> Double { objectives[index].latencyPosition }
     let (first, last) = (position(front.first!), position(front.last!))
     var chosen = [0]
     for slot in 1..<count {
@@ -84,10 +83,32 @@ public enum ParetoFront {
     }
     return chosen.map { front[$0] }
   }
+
+  /// Up to `count` indices over all latencies, fastest first: the fastest point, and the most accurate around each of the
+  /// latencies that divide the whole range evenly on a logarithmic scale.
+  ///
+  /// Such a point need not be on the front. In a supernet that was trained for a short time large subnets are behind small
+  /// ones, and it is the large ones that gain most when each is trained on its own.
+  public static func overLatencies(_ objectives: [Objectives], count: Int) -> [Int] {
+    let front = indices(objectives)
+    guard count > 1, let fastest = front.first else { return Array(front.suffix(count)) }
+    let first = objectives[fastest].latencyPosition
+    let width = (objectives.map(\.latencyPosition).max()! - first) / Double(count - 1)
+    guard width > 0 else { return [fastest] }
+    var chosen = [Int?](repeating: nil, count: count)
+    for (index, point) in objectives.enumerated() {
+      let slot = Int(((point.latencyPosition - first) / width).rounded())
+      if let best = chosen[slot], objectives[best].accuracy >= point.accuracy { continue }
+      chosen[slot] = index
+    }
+    chosen[0] = fastest
+    return chosen.compactMap(\.self)
+  }
 }
 
-extension Double {
-  fileprivate var logarithm: Double { log(self) }
+extension Objectives {
+  /// On a logarithmic scale. A latency may be 0 in a test or on a device without a clock worth the name.
+  fileprivate var latencyPosition: Double { log(max(latencyMilliseconds, 1e-9)) }
 }
 
 #if canImport(Glibc)
