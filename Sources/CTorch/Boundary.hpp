@@ -82,6 +82,12 @@ int32_t boundary(Body body) noexcept {
   }
 }
 
+// The value of a line, before it is rounded.
+inline __attribute__((always_inline)) float along(const CTLine &line, float value) {
+#pragma clang fp contract(off)
+  return line.is_fused ? __builtin_fmaf(value, line.factor, line.offset) : value * line.factor + line.offset;
+}
+
 }  // namespace ctorch
 
 // Kernels are compiled for several instruction sets and the loader picks the best one.

@@ -56,11 +56,11 @@ struct Epilogue {
   Tensor biases;   // [C], int32
   float input_scale;
   bool has_batch_norm, of_batch;
-  std::optional<CTInterval> interval;
+  std::optional<CTLine> line;
 
   // No biases in steps where none are used.
   Epilogue(const float *rows, const int32_t *steps, int64_t channels, float input_scale, int32_t normalisation,
-           const CTInterval *interval)
+           const CTLine *line)
       : numbers(at::empty({row_count, channels}, at::TensorOptions(at::kFloat))),
         biases(at::zeros({channels}, at::TensorOptions(at::kInt))),
         input_scale(input_scale),
@@ -68,7 +68,9 @@ struct Epilogue {
         of_batch(normalisation == CT_NORMALISED_BY_BATCH) {
     std::copy_n(rows, row_count * channels, numbers.data_ptr<float>());
     if (steps != nullptr) std::copy_n(steps, channels, biases.data_ptr<int32_t>());
-    if (interval != nullptr) this->interval = *interval;
+    if (line == nullptr) return;
+    require(line->is_fused, "behind a convolution a line is one operation");
+    this->line = *line;
   }
 
   explicit Epilogue(AutogradContext *context)
@@ -77,8 +79,8 @@ struct Epilogue {
         input_scale(static_cast<float>(context->saved_data["inputScale"].toDouble())),
         has_batch_norm(context->saved_data["hasBatchNorm"].toBool()),
         of_batch(context->saved_data["ofBatch"].toBool()) {
-    const std::vector<double> line = context->saved_data["interval"].toDoubleVector();
-    if (!line.empty()) interval = {static_cast<float>(line[0]), static_cast<float>(line[1])};
+    const std::vector<double> n = context->saved_data["line"].toDoubleVector();
+    if (!n.empty()) line = {static_cast<float>(n[0]), static_cast<float>(n[1]), 1};
   }
 
   void save(AutogradContext *context) const {
@@ -87,8 +89,7 @@ struct Epilogue {
     context->saved_data["inputScale"] = static_cast<double>(input_scale);
     context->saved_data["hasBatchNorm"] = has_batch_norm;
     context->saved_data["ofBatch"] = of_batch;
-    context->saved_data["interval"] =
-        interval ? std::vector<double>{interval->factor, interval->offset} : std::vector<double>{};
+    context->saved_data["line"] = line ? std::vector<double>{line->factor, line->offset} : std::vector<double>{};
   }
 
   int64_t channels() const { return biases.size(0); }
@@ -102,46 +103,46 @@ inline int32_t total(float accumulator, int32_t bias) {
   return static_cast<int32_t>(limited) + bias;
 }
 
-// What makes values of accumulators: in steps of the output, from its zero point; or, with an interval, from byte 0.
-struct Line {
+// What makes values of accumulators: in steps of the output, from its zero point; or, with a line, from byte 0.
+struct Values {
   const float *signs, *multipliers, *real_biases;
   const int32_t *biases;
-  CTInterval interval;
-  bool has_interval;
+  CTLine line;
+  bool has_line;
   // Of the values: what is subtracted for steps from the zero point.
   float origin;
 
-  Line(const Epilogue &e, float zero_point)
+  Values(const Epilogue &e, float zero_point)
       : signs(e.row(Epilogue::sign)),
         multipliers(e.row(Epilogue::multiplier)),
         real_biases(e.row(Epilogue::real_bias)),
         biases(e.biases.const_data_ptr<int32_t>()),
-        interval(e.interval.value_or(CTInterval{1, 0})),
-        has_interval(e.interval.has_value()),
-        origin(has_interval ? zero_point : 0) {}
+        line(e.line.value_or(CTLine{1, 0, 1})),
+        has_line(e.line.has_value()),
+        origin(has_line ? zero_point : 0) {}
 };
 
-inline __attribute__((always_inline)) float real_number(const Line &line, float sum, int64_t c) {
+inline __attribute__((always_inline)) float real_number(const Values &values, float sum, int64_t c) {
 #pragma clang fp contract(off)
-  return line.signs[c] * sum * line.multipliers[c] + line.real_biases[c];
+  return values.signs[c] * sum * values.multipliers[c] + values.real_biases[c];
 }
 
-template <bool has_interval>
-inline __attribute__((always_inline)) float value(const Line &line, float sum, int64_t c) {
-  if constexpr (has_interval) {
-    return std::fma(real_number(line, sum, c), line.interval.factor, line.interval.offset);
+template <bool has_line>
+inline __attribute__((always_inline)) float value(const Values &values, float sum, int64_t c) {
+  if constexpr (has_line) {
+    return std::fma(real_number(values, sum, c), values.line.factor, values.line.offset);
   }
-  return static_cast<float>(total(line.signs[c] * sum, line.biases[c])) * line.multipliers[c];
+  return static_cast<float>(total(values.signs[c] * sum, values.biases[c])) * values.multipliers[c];
 }
 
-template <bool has_interval>
+template <bool has_line>
 inline __attribute__((always_inline)) void requantise_rows(const float *sums, float *steps, int64_t rows,
-                                                           int64_t channels, const Line &line, float lo, float hi) {
+                                                           int64_t channels, const Values &values, float lo, float hi) {
   for (int64_t row = 0; row < rows; ++row) {
     const float *from = sums + row * channels;
     float *to = steps + row * channels;
     for (int64_t c = 0; c < channels; ++c) {
-      float v = std::nearbyint(value<has_interval>(line, from[c], c)) - line.origin;
+      float v = std::nearbyint(value<has_line>(values, from[c], c)) - values.origin;
       v = v < lo ? lo : v;
       v = v > hi ? hi : v;
       // Of a NaN the integers know nothing.
@@ -150,30 +151,30 @@ inline __attribute__((always_inline)) void requantise_rows(const float *sums, fl
   }
 }
 
-CT_VECTORISED void requantise(const float *sums, float *steps, int64_t rows, int64_t channels, Line line, float lo,
+CT_VECTORISED void requantise(const float *sums, float *steps, int64_t rows, int64_t channels, Values values, float lo,
                               float hi) {
-  if (line.has_interval) return requantise_rows<true>(sums, steps, rows, channels, line, lo, hi);
-  requantise_rows<false>(sums, steps, rows, channels, line, lo, hi);
+  if (values.has_line) return requantise_rows<true>(sums, steps, rows, channels, values, lo, hi);
+  requantise_rows<false>(sums, steps, rows, channels, values, lo, hi);
 }
 
-CT_VECTORISED void dequantise(const float *sums, float *reals, int64_t rows, int64_t channels, Line line) {
+CT_VECTORISED void dequantise(const float *sums, float *reals, int64_t rows, int64_t channels, Values values) {
   for (int64_t row = 0; row < rows; ++row) {
     const float *from = sums + row * channels;
     float *to = reals + row * channels;
-    for (int64_t c = 0; c < channels; ++c) to[c] = real_number(line, from[c], c);
+    for (int64_t c = 0; c < channels; ++c) to[c] = real_number(values, from[c], c);
   }
 }
 
-template <bool has_interval>
+template <bool has_line>
 inline __attribute__((always_inline)) void differentiate_rows(const float *sums, const float *g, float *dx, int64_t rows,
-                                                              int64_t channels, const Line &line, const float *centres,
+                                                              int64_t channels, const Values &values, const float *centres,
                                                               float lo, float hi, float *gradients, float *products,
                                                               float *slopes, float *outside) {
   for (int64_t row = 0; row < rows; ++row) {
     const float *from = sums + row * channels, *upstream = g + row * channels;
     float *to = dx + row * channels;
     for (int64_t c = 0; c < channels; ++c) {
-      const float v = value<has_interval>(line, from[c], c) - line.origin;
+      const float v = value<has_line>(values, from[c], c) - values.origin;
       const float r = std::nearbyint(v);
       const bool under = r<lo, over = r> hi;
       const float inside = under || over ? 0.0f : upstream[c];
@@ -187,14 +188,14 @@ inline __attribute__((always_inline)) void differentiate_rows(const float *sums,
   }
 }
 
-CT_VECTORISED void differentiate(const float *sums, const float *g, float *dx, int64_t rows, int64_t channels, Line line,
+CT_VECTORISED void differentiate(const float *sums, const float *g, float *dx, int64_t rows, int64_t channels, Values values,
                                  const float *centres, float lo, float hi, float *gradients, float *products,
                                  float *slopes, float *outside) {
-  if (line.has_interval) {
-    return differentiate_rows<true>(sums, g, dx, rows, channels, line, centres, lo, hi, gradients, products, slopes,
+  if (values.has_line) {
+    return differentiate_rows<true>(sums, g, dx, rows, channels, values, centres, lo, hi, gradients, products, slopes,
                                     outside);
   }
-  differentiate_rows<false>(sums, g, dx, rows, channels, line, centres, lo, hi, gradients, products, slopes, outside);
+  differentiate_rows<false>(sums, g, dx, rows, channels, values, centres, lo, hi, gradients, products, slopes, outside);
 }
 
 // The way back through bias, batch norm and the weights' scales, for outputs between `lo` and `hi`.
@@ -208,10 +209,10 @@ struct Back {
     const int64_t channels = e.channels(), rows = x.numel() / channels;
     const float *sums = x.const_data_ptr<float>(), *upstream = g.const_data_ptr<float>();
     float *to = dx.data_ptr<float>();
-    const Line line(e, -lo);
+    const Values values(e, -lo);
     const auto totals = sum_rows<4>(rows, channels, [&](int64_t start, int64_t count, auto block) {
       const int64_t at = start * channels;
-      differentiate(sums + at, upstream + at, to + at, count, channels, line, e.row(Epilogue::centre), lo, hi, block[0],
+      differentiate(sums + at, upstream + at, to + at, count, channels, values, e.row(Epilogue::centre), lo, hi, block[0],
                     block[1], block[2], block[3]);
     });
     const auto options = at::TensorOptions(at::kFloat);
@@ -254,7 +255,7 @@ class Requantizer : public torch::autograd::Function<Requantizer> {
     const LearnedQuantizer quantizer(scale, beta, max_scale);
     const int64_t channels = x.size(1);
     requantise(x.const_data_ptr<float>(), y.data_ptr<float>(), x.numel() / channels, channels,
-               Line(epilogue, quantizer.z()), quantizer.lo(), quantizer.hi());
+               Values(epilogue, quantizer.z()), quantizer.lo(), quantizer.hi());
     context->save_for_backward({x});
     quantizer.save(context);
     epilogue.save(context);
@@ -278,7 +279,7 @@ class RealSums : public torch::autograd::Function<RealSums> {
     const Tensor x = channels_innermost(input);
     Tensor y = at::empty_like(x);
     const int64_t channels = x.size(1);
-    dequantise(x.const_data_ptr<float>(), y.data_ptr<float>(), x.numel() / channels, channels, Line(epilogue, 0));
+    dequantise(x.const_data_ptr<float>(), y.data_ptr<float>(), x.numel() / channels, channels, Values(epilogue, 0));
     context->save_for_backward({x});
     epilogue.save(context);
     context->saved_data["hasShift"] = shift.has_value();
@@ -326,7 +327,7 @@ int32_t ct_channel_moments(const CTTensor *maps, double *means, double *variance
 
 int32_t ct_requantise_steps(const CTTensor *sums, const CTTensor *gamma, const CTTensor *shift, const float *numbers,
                             const int32_t *biases, int64_t channels, float input_scale, int32_t normalisation,
-                            const CTInterval *interval, const CTTensor *scale, const CTTensor *beta, float max_scale,
+                            const CTLine *line, const CTTensor *scale, const CTTensor *beta, float max_scale,
                             CTTensor **out) {
   return boundary([&] {
     require_maps(sums->value);
@@ -335,7 +336,7 @@ int32_t ct_requantise_steps(const CTTensor *sums, const CTTensor *gamma, const C
             "accumulators " + describe(sums->value) + " need one sign, bias and multiplier a channel");
     give(out, Requantizer::apply(sums->value, optional(gamma), optional(shift), scale->value, optional(beta),
                                  static_cast<double>(max_scale),
-                                 Epilogue(numbers, biases, channels, input_scale, normalisation, interval)));
+                                 Epilogue(numbers, biases, channels, input_scale, normalisation, line)));
   });
 }
 

@@ -108,13 +108,13 @@ class AddSteps : public torch::autograd::Function<AddSteps> {
 // A real number and a byte, in steps of the byte's quantiser, rounded once.
 struct RealAddition {
   float shift, factor, second_zero;
-  CTInterval interval;
+  CTLine line;
 };
 
 inline __attribute__((always_inline)) float added(const RealAddition &k, float real, float step) {
 #pragma clang fp contract(off)
   const float sum = (real - k.shift) * k.factor + (step + k.second_zero);
-  return std::fma(sum, k.interval.factor, k.interval.offset);
+  return ctorch::along(k.line, sum);
 }
 
 CT_VECTORISED void add_to_real(const float *real, const float *steps, float *y, int64_t count, RealAddition k, float z) {
@@ -151,7 +151,8 @@ class AddToRealSteps : public torch::autograd::Function<AddToRealSteps> {
     context->save_for_backward({a, b});
     quantizer.save(context);
     context->saved_data["addition"] =
-        std::vector<double>{k.shift, k.factor, k.second_zero, k.interval.factor, k.interval.offset};
+        std::vector<double>{k.shift, k.factor, k.second_zero, k.line.factor, k.line.offset,
+                            static_cast<double>(k.line.is_fused)};
     return y;
   }
 
@@ -160,7 +161,7 @@ class AddToRealSteps : public torch::autograd::Function<AddToRealSteps> {
     const LearnedQuantizer quantizer(context);
     const auto n = context->saved_data["addition"].toDoubleVector();
     const RealAddition k = {static_cast<float>(n[0]), static_cast<float>(n[1]), static_cast<float>(n[2]),
-                            {static_cast<float>(n[3]), static_cast<float>(n[4])}};
+                            {static_cast<float>(n[3]), static_cast<float>(n[4]), static_cast<int32_t>(n[5])}};
     const Tensor g = channels_innermost(gradients[0]);
     Tensor dx = at::empty_like(saved[0]);
     double slopes = 0, outside = 0;
@@ -326,7 +327,7 @@ class PoolSteps : public torch::autograd::Function<PoolSteps> {
  public:
   static Tensor forward(AutogradContext *context, const Tensor &input, const Tensor &scale,
                         const std::optional<Tensor> &beta, double max_scale, double input_scale, double zero,
-                        std::optional<CTInterval> interval) {
+                        std::optional<CTLine> line) {
 #pragma clang fp contract(off)
     const Tensor x = channels_innermost(input);
     const int64_t channels = x.size(1), area = x.size(2) * x.size(3);
@@ -343,8 +344,8 @@ class PoolSteps : public torch::autograd::Function<PoolSteps> {
       for (int64_t c = 0; c < channels; ++c) {
         const float mean = bytes[c] / static_cast<float>(area) - static_cast<float>(zero);
         const float real = static_cast<float>(input_scale) * mean;
-        const float origin = interval ? quantizer.z() : 0;
-        const float steps = interval ? real * interval->factor + interval->offset : real / quantizer.s();
+        const float origin = line ? quantizer.z() : 0;
+        const float steps = line ? ctorch::along(*line, real) : real / quantizer.s();
         v.data_ptr<float>()[image * channels + c] = steps - origin;
         y.data_ptr<float>()[image * channels + c] =
             ctorch::clamped(std::nearbyint(steps) - origin, quantizer.lo(), quantizer.hi());
@@ -393,7 +394,7 @@ int32_t ct_add_steps(const CTTensor *first, const CTTensor *second, const float 
 }
 
 int32_t ct_add_to_real_steps(const CTTensor *real, const CTTensor *second, float shift, float factor,
-                             int32_t second_zero_point, CTInterval interval, const CTTensor *scale, const CTTensor *beta,
+                             int32_t second_zero_point, CTLine line, const CTTensor *scale, const CTTensor *beta,
                              float max_scale, CTTensor **out) {
   return boundary([&] {
     require_maps(real->value);
@@ -401,7 +402,7 @@ int32_t ct_add_to_real_steps(const CTTensor *real, const CTTensor *second, float
     check_output(scale, beta, max_scale);
     require(real->value.sizes() == second->value.sizes(),
             "maps " + describe(real->value) + " and " + describe(second->value) + " cannot be added");
-    const RealAddition k = {shift, factor, static_cast<float>(second_zero_point), interval};
+    const RealAddition k = {shift, factor, static_cast<float>(second_zero_point), line};
     give(out, AddToRealSteps::apply(real->value, second->value, scale->value, optional(beta),
                                     static_cast<double>(max_scale), k));
   });
@@ -435,13 +436,13 @@ int32_t ct_lookup_steps(const CTTensor *maps, int32_t zero_point, const float ta
   });
 }
 
-int32_t ct_pool_steps(const CTTensor *maps, float input_scale, int32_t zero_point, const CTInterval *interval,
+int32_t ct_pool_steps(const CTTensor *maps, float input_scale, int32_t zero_point, const CTLine *line,
                       const CTTensor *scale, const CTTensor *beta, float max_scale, CTTensor **out) {
   return boundary([&] {
     require_maps(maps->value);
     check_output(scale, beta, max_scale);
     give(out, PoolSteps::apply(maps->value, scale->value, optional(beta), static_cast<double>(max_scale),
                                static_cast<double>(input_scale), static_cast<double>(zero_point),
-                               interval == nullptr ? std::nullopt : std::optional<CTInterval>(*interval)));
+                               line == nullptr ? std::nullopt : std::optional<CTLine>(*line)));
   });
 }

@@ -47,23 +47,23 @@ inline uint8_t byte(float v) {
   return static_cast<uint8_t>(v > 255 ? 255 : v);
 }
 
-CT_VECTORISED void requantise_by_interval(const float *sums, uint8_t *bytes, int64_t rows, int64_t channels,
-                                          const float *multipliers, const float *biases, CTInterval interval) {
+CT_VECTORISED void requantise_by_line(const float *sums, uint8_t *bytes, int64_t rows, int64_t channels,
+                                          const float *multipliers, const float *biases, CTLine line) {
 #pragma clang fp contract(off)
   for (int64_t row = 0; row < rows; ++row) {
     for (int64_t c = 0; c < channels; ++c) {
       const int64_t i = row * channels + c;
-      bytes[i] = byte(std::fma(sums[i] * multipliers[c] + biases[c], interval.factor, interval.offset));
+      bytes[i] = byte(ctorch::along(line, sums[i] * multipliers[c] + biases[c]));
     }
   }
 }
 
 CT_VECTORISED void add_to_real(const float *reals, const uint8_t *from, uint8_t *to, int64_t count, float shift,
-                               float factor, CTInterval interval) {
+                               float factor, CTLine line) {
 #pragma clang fp contract(off)
   for (int64_t i = 0; i < count; ++i) {
     const float sum = (reals[i] - shift) * factor + static_cast<float>(from[i]);
-    to[i] = byte(std::fma(sum, interval.factor, interval.offset));
+    to[i] = byte(ctorch::along(line, sum));
   }
 }
 
@@ -80,16 +80,16 @@ void require_maps(const Tensor &x, at::ScalarType type) {
 }  // namespace
 
 int32_t ct_requantise(const CTTensor *sums, const int32_t *biases, const float *multipliers, const float *real_biases,
-                      int64_t channels, int32_t zero_point, const CTInterval *interval, CTTensor **out) {
+                      int64_t channels, int32_t zero_point, const CTLine *line, CTTensor **out) {
   return boundary([&] {
     require_maps(sums->value, at::kFloat);
     const Tensor x = channels_innermost(sums->value);
     require(x.size(1) == channels, "accumulators " + describe(x) + " need one bias and multiplier a channel");
     Tensor y = bytes_like(x);
     const int64_t rows = x.numel() / std::max<int64_t>(channels, 1);
-    if (interval != nullptr) {
-      requantise_by_interval(x.const_data_ptr<float>(), y.data_ptr<uint8_t>(), rows, channels, multipliers, real_biases,
-                             *interval);
+    if (line != nullptr) {
+      requantise_by_line(x.const_data_ptr<float>(), y.data_ptr<uint8_t>(), rows, channels, multipliers, real_biases,
+                             *line);
     } else {
       requantise(x.const_data_ptr<float>(), y.data_ptr<uint8_t>(), rows, channels, biases, multipliers, zero_point);
     }
@@ -110,7 +110,7 @@ int32_t ct_accumulated_reals(const CTTensor *sums, const float *multipliers, con
   });
 }
 
-int32_t ct_add_to_real(const CTTensor *real, const CTTensor *bytes, float shift, float factor, CTInterval interval,
+int32_t ct_add_to_real(const CTTensor *real, const CTTensor *bytes, float shift, float factor, CTLine line,
                        CTTensor **out) {
   return boundary([&] {
     require_maps(real->value, at::kFloat);
@@ -119,7 +119,7 @@ int32_t ct_add_to_real(const CTTensor *real, const CTTensor *bytes, float shift,
     require(x.sizes() == z.sizes(), "maps " + describe(x) + " and " + describe(z) + " cannot be added");
     Tensor y = bytes_like(x);
     add_to_real(x.const_data_ptr<float>(), z.const_data_ptr<uint8_t>(), y.data_ptr<uint8_t>(), x.numel(), shift, factor,
-                interval);
+                line);
     give(out, y);
   });
 }

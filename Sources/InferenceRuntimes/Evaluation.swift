@@ -16,11 +16,12 @@ extension InferenceSession {
   /// - Parameters:
   ///   - images: Count x channels x height x width, uint8.
   ///   - labels: One class an image.
-  ///   - batch: Images a call; only a matter of speed. Models with a fixed number of images use that.
+  ///   - batch: Images a call. One is what latency is measured with; OpenVINO compiles a model in another way for another
+  ///     number, and then computes a few bytes a step apart. Models with a fixed number of images use that.
   ///   - progress: Called after each call with how many images are done.
   /// - Throws: `InferenceError` with code `wrongInput` where images, labels and model do not fit.
   public func evaluate(
-    _ images: [UInt8], labels: [Int32], batch: Int = 100, progress: (Int) -> Void = { _ in }
+    _ images: [UInt8], labels: [Int32], batch: Int = 1, progress: (Int) -> Void = { _ in }
   ) throws(InferenceError) -> Evaluation {
     guard let input = inputs.first, inputs.count == 1, let output = outputs.first else {
       throw InferenceError(.modelUnsupported, "the model has \(inputs.count) inputs; a classifier has one")

@@ -139,6 +139,12 @@ public struct NetworkGraph: Hashable, Sendable {
   /// The index of the node whose output is the graph's output.
   public var output: Int { nodes.count - 1 }
   public var outputShape: TensorShape { nodes[output].shape }
+  /// By node, how many inputs of nodes read its output.
+  public var readerCounts: [Int] {
+    nodes.reduce(into: [Int](repeating: 0, count: nodes.count)) { counts, node in
+      for input in node.inputs { counts[input] += 1 }
+    }
+  }
 }
 
 /// Why a network cannot be lowered.

@@ -176,9 +176,11 @@ public struct AgreementCheck: Sendable {
       try Interruption.check()
       let indices = Array(first..<min(settings.images, first + 20))
       let batch = try images(indices, graph)
-      let runtime = try session.run(batch.bytes, images: indices.count).map {
-        Int(($0 / last.scale).rounded()) + Int(last.zeroPoint)
-      }
+      // One at a time, as the file is used and timed.
+      let size = batch.bytes.count / indices.count
+      let runtime = try indices.indices.flatMap { image in
+        try session.run(Array(batch.bytes[image * size..<(image + 1) * size]), images: 1)
+      }.map { Int(($0 / last.scale).rounded()) + Int(last.zeroPoint) }
       let integers = try evaluation.run(batch.tensor).integers()
       let trainer = try withoutGradients { () throws(TorchError) in
         try store.forward(

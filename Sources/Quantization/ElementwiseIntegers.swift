@@ -40,7 +40,7 @@ extension IntegerNetwork {
     let mean = input.scale * (Float(sum) / Float(area) - Float(input.zeroPoint))
     return switch graph.arithmetic {
     case .onnxRuntime: quantizers[node].quantize(mean)
-    case .openVINO: IntervalQuantizer(quantizers[node])(mean)
+    case .openVINO: IntervalQuantizer(quantizers[node]).elementwise(mean)
     }
   }
 
@@ -93,8 +93,8 @@ public struct IntegerMultiplication: Hashable, Sendable {
       (factor, offset) = (a.scale * b.scale / output.scale, Float(output.zeroPoint))
     case .openVINO:
       (first, second) = (a.scale, b.scale)
-      let interval = IntervalQuantizer(output)
-      (factor, offset) = (interval.factor, interval.offset)
+      let line = IntervalQuantizer(output).elementwise
+      (factor, offset) = (line.factor, line.offset)
     }
   }
 
@@ -111,7 +111,7 @@ extension Activation {
     let values = (0...255).map { self(input.dequantize(UInt8($0)), arithmetic) }
     return switch arithmetic {
     case .onnxRuntime: values.map { output.quantize($0) }
-    case .openVINO: values.map { IntervalQuantizer(output)($0) }
+    case .openVINO: values.map { IntervalQuantizer(output).elementwise($0) }
     }
   }
 
@@ -139,7 +139,7 @@ extension Activation {
     case .swish:
       switch arithmetic {
       case .onnxRuntime: x * Activation.logistic(x)
-      case .openVINO: Float(Double(x) / (1 + exp(-Double(x))))
+      case .openVINO: x * Float(1 / (1 + exp(-Double(x))))
       }
     }
   }

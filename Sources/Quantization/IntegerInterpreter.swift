@@ -32,7 +32,7 @@ extension IntegerNetwork {
         let table = elementTable(of: index)
         values.append(values[node.inputs[0]].map { table[Int($0)] })
       case .add where reals[node.inputs[0]] != nil:
-        let sum = RealAddition(shortcut: quantizers[node.inputs[1]], to: quantizers[index])
+        let sum = realAddition(at: index)
         values.append(zip(reals[node.inputs[0]]!, values[node.inputs[1]]).map { sum($0, $1) })
       case .add:
         let sum = addition(at: index)
@@ -87,8 +87,8 @@ extension IntegerNetwork {
     return sums(convolution, at: index, input: input).enumerated().map { place, sum in
       let channel = place / area
       let multiplier = requantization.multipliers[channel]
-      if let interval = requantization.interval {
-        return interval.fused(Float(sum) * multiplier + requantization.realBiases[channel])
+      if let line = requantization.line {
+        return line(Float(sum) * multiplier + requantization.realBiases[channel])
       }
       let integer = (Float(sum + biases[channel]) * multiplier).rounded(.toNearestOrEven) + zeroPoint
       return UInt8(max(0, min(255, integer)))

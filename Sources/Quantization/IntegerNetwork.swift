@@ -66,6 +66,15 @@ extension IntegerNetwork {
       biases: numbers.biases, output: graph.nodes[node].quantizesOutput ? quantizers[node] : nil,
       arithmetic: graph.arithmetic)
   }
+
+  /// An addition whose first addend is in real numbers.
+  ///
+  /// - Precondition: the node is one.
+  public func realAddition(at node: Int) -> RealAddition {
+    let shortcut = graph.nodes[node].inputs[1]
+    return RealAddition(
+      shortcut: quantizers[shortcut], to: quantizers[node], isFused: graph.readerCounts[shortcut] == 1)
+  }
 }
 
 extension NetworkGraph {

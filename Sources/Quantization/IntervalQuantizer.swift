@@ -3,28 +3,39 @@ public import SearchSpaces
 /// OpenVINO's way from real numbers to bytes: by the interval that the bytes cover, in place of scale and zero point.
 ///
 /// A value becomes `round(value * factor + offset)`, half to even, clamped to 0...255, with
-/// `factor = 255 / (high - low)` and `offset = -low * 255 / (high - low)`, each operation in single precision. That is a
-/// step away from `round(value / scale) + zeroPoint` for a few values in a million.
+/// `factor = 255 / (high - low)`, each operation in single precision. That is a step away from
+/// `round(value / scale) + zeroPoint` for a few values in a million. Which of the next roundings differ between the two
+/// kinds of kernels was found by comparing with OpenVINO 2026.4 (`Documentation/Agreement.md`).
 public struct IntervalQuantizer: Hashable, Sendable {
-  public let factor: Float
-  public let offset: Float
+  /// One kind of kernel.
+  public struct Line: Hashable, Sendable {
+    public let factor: Float
+    public let offset: Float
+    /// Whether multiplication and addition are one operation.
+    public let isFused: Bool
+
+    public func callAsFunction(_ value: Float) -> UInt8 {
+      let steps = isFused ? offset.addingProduct(value, factor) : value * factor + offset
+      return UInt8(max(0, min(255, steps.rounded(.toNearestOrEven))))
+    }
+  }
+
+  /// Of element-wise kernels: the offset is `-low * factor`.
+  public let elementwise: Line
+  /// Behind a convolution: the offset is `-low * 255 / (high - low)`. Where that is 0, oneDNN takes the reciprocal of the
+  /// factor as the scale of the output, and multiplies by the reciprocal of that.
+  public let convolution: Line
 
   /// - Parameter unit: What one unit of the values stands for, where they are not real numbers themselves.
   public init(_ quantizer: AffineQuantizer, unit: Float = 1) {
     let zeroPoint = Float(quantizer.zeroPoint)
     let low = quantizer.scale * -zeroPoint / unit
     let high = quantizer.scale * (255 - zeroPoint) / unit
-    factor = 255 / (high - low)
-    offset = -low * 255 / (high - low)
+    let factor = 255 / (high - low)
+    elementwise = Line(factor: factor, offset: -low * factor, isFused: false)
+    convolution = Line(
+      factor: quantizer.zeroPoint == 0 ? 1 / (1 / factor) : factor, offset: -low * 255 / (high - low), isFused: true)
   }
-
-  /// Of element-wise kernels, which multiply and then add.
-  public func callAsFunction(_ value: Float) -> UInt8 { Self.byte(value * factor + offset) }
-
-  /// Of convolutions, which do both at once.
-  public func fused(_ value: Float) -> UInt8 { Self.byte(offset.addingProduct(value, factor)) }
-
-  private static func byte(_ steps: Float) -> UInt8 { UInt8(max(0, min(255, steps.rounded(.toNearestOrEven)))) }
 }
 
 /// OpenVINO's addition of a convolution's real output to a shortcut in bytes, all in steps of the shortcut:
@@ -32,28 +43,29 @@ public struct IntervalQuantizer: Hashable, Sendable {
 public struct RealAddition: Hashable, Sendable {
   /// Subtracted from the real number, which is then multiplied.
   public let shift: Float, factor: Float
-  public let output: IntervalQuantizer
+  public let output: IntervalQuantizer.Line
 
-  public init(shortcut: AffineQuantizer, to output: AffineQuantizer) {
+  /// - Parameter isFused: Whether the addition is part of the convolution, as it is where nothing else reads the shortcut;
+  ///   where something does, it is a kernel of its own.
+  public init(shortcut: AffineQuantizer, to output: AffineQuantizer, isFused: Bool) {
     shift = Float(shortcut.zeroPoint) * shortcut.scale
     factor = 1 / shortcut.scale
-    self.output = IntervalQuantizer(output, unit: shortcut.scale)
+    let interval = IntervalQuantizer(output, unit: shortcut.scale)
+    self.output = isFused ? interval.convolution : interval.elementwise
   }
 
-  public func callAsFunction(_ real: Float, _ byte: UInt8) -> UInt8 {
-    output.fused((real - shift) * factor + Float(byte))
-  }
+  public func callAsFunction(_ real: Float, _ byte: UInt8) -> UInt8 { output((real - shift) * factor + Float(byte)) }
 }
 
 /// What follows the accumulators of a convolution whose weights are integers.
 public struct Requantization: Hashable, Sendable {
   /// One an output channel: steps of the output in a step of the accumulator; or what such a step stands for, where
-  /// `interval` is set or the output stays real.
+  /// `line` is set or the output stays real.
   public let multipliers: [Float]
   /// One an output channel, in real numbers.
   public let realBiases: [Float]
   /// OpenVINO's quantiser of the output.
-  public let interval: IntervalQuantizer?
+  public let line: IntervalQuantizer.Line?
 
   /// - Parameters:
   ///   - biases: In steps of the accumulator.
@@ -66,10 +78,10 @@ public struct Requantization: Hashable, Sendable {
     switch (arithmetic, output) {
     case (.onnxRuntime, let output?):
       multipliers = units.map { $0 / output.scale }
-      interval = nil
+      line = nil
     case (.openVINO, _), (_, nil):
       multipliers = units
-      interval = output.map { IntervalQuantizer($0) }
+      line = output.map { IntervalQuantizer($0).convolution }
     }
   }
 }

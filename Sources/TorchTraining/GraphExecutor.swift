@@ -95,6 +95,7 @@ struct ForwardPass {
   var receiveStatistics: ((Node, BatchNormStatistics.Moments) throws(TorchError) -> Void)?
   /// The device's that the graph is for.
   private var arithmetic = IntegerArithmetic.onnxRuntime
+  private var readerCounts: [Int] = []
   /// Whether every output is there in real numbers before it is quantised, as a calibration needs it.
   var quantizesRealNumbers = false
 
@@ -113,8 +114,8 @@ struct ForwardPass {
   ) throws(TorchError) -> Tensor {
     arithmetic = graph.arithmetic
     var values: [NodeValue?] = []
-    var remainingReaders = [Int](repeating: 0, count: graph.nodes.count)
-    for node in graph.nodes { for index in node.inputs { remainingReaders[index] += 1 } }
+    readerCounts = graph.readerCounts
+    var remainingReaders = readerCounts
     for (index, node) in graph.nodes.enumerated() {
       let inputs = node.inputs.compactMap { values[$0] }
       let (raw, value): (Tensor?, NodeValue)
@@ -209,7 +210,8 @@ struct ForwardPass {
     guard arithmetic == .openVINO, node.operation == .add, case .real(let real) = inputs[0],
       let shortcut = inputs[1].steps
     else { return nil }
-    return try shortcut.added(toReal: real, try outputQuantizer(node, nil))
+    return try shortcut.added(
+      toReal: real, isFused: readerCounts[node.inputs[1]] == 1, try outputQuantizer(node, nil))
   }
 
   private func convolve(

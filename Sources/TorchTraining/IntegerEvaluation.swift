@@ -36,8 +36,7 @@ public final class IntegerEvaluation {
             stride: convolution.stride, padding: convolution.padding, groups: convolution.groups))
       case .activation: steps.append(.lookup(node.quantizesOutput ? network.elementTable(of: index) : []))
       case .add where !network.graph.nodes[node.inputs[0]].quantizesOutput:
-        let (shortcut, output) = (network.quantizers[node.inputs[1]], network.quantizers[index])
-        steps.append(.addToReal(RealAddition(shortcut: shortcut, to: output)))
+        steps.append(.addToReal(network.realAddition(at: index)))
       case .add, .multiply: steps.append(.pairs(network.pairTable(of: index)))
       case .globalAveragePool: steps.append(.pool)
       }
@@ -58,8 +57,7 @@ public final class IntegerEvaluation {
   ) throws(TorchError) -> Tensor {
     try withoutGradients { () throws(TorchError) in
       var values: [Tensor?] = []
-      var readers = [Int](repeating: 0, count: steps.count)
-      for node in network.graph.nodes { for index in node.inputs { readers[index] += 1 } }
+      var readers = network.graph.readerCounts
       for (index, node) in network.graph.nodes.enumerated() {
         let inputs = node.inputs.compactMap { values[$0] }
         let output: Tensor
@@ -115,10 +113,10 @@ public final class IntegerEvaluation {
         }
       }
       return try tensor { out in
-        withInterval(requantization.interval) { interval in
+        withLine(requantization.line) { line in
           ct_requantise(
             sums.handle, biases, requantization.multipliers, requantization.realBiases, Int64(biases.count),
-            Int32(network.quantizers[index].zeroPoint), interval, out)
+            Int32(network.quantizers[index].zeroPoint), line, out)
         }
       }
     case .lookup where !node.quantizesOutput:
@@ -131,7 +129,7 @@ public final class IntegerEvaluation {
     case .addToReal(let addition):
       return try tensor {
         ct_add_to_real(
-          inputs[0].handle, inputs[1].handle, addition.shift, addition.factor, CTInterval(addition.output), $0)
+          inputs[0].handle, inputs[1].handle, addition.shift, addition.factor, CTLine(addition.output), $0)
       }
     case .lookup(let table): return try tensor { ct_lookup(inputs[0].handle, table, $0) }
     case .pairs(let table): return try tensor { ct_lookup_pairs(inputs[0].handle, inputs[1].handle, table, $0) }

@@ -98,10 +98,10 @@ extension SteppedMap {
     let numbers = try EpilogueNumbers(
       epilogue, inputScale: scale, weightScales: weightScales, output: try quantizer.affine(), arithmetic: arithmetic)
     return try SteppedMap(quantizer) { (outputScale, beta, maximum, out) in
-      withInterval(numbers.interval) { interval in
+      withLine(numbers.line) { line in
         ct_requantise_steps(
           sums.handle, epilogue.gamma?.handle, epilogue.shift?.handle, numbers.rows, numbers.biases,
-          Int64(weightScales.count), scale, numbers.normalization, interval, outputScale, beta, maximum, out)
+          Int64(weightScales.count), scale, numbers.normalization, line, outputScale, beta, maximum, out)
       }
     }
   }
@@ -126,7 +126,7 @@ private struct EpilogueNumbers {
   var rows: [Float]
   var biases: [Int32]
   var normalization: Int32
-  var interval: IntervalQuantizer?
+  var line: IntervalQuantizer.Line?
 
   /// - Parameter output: `nil` where the output stays real.
   init(
@@ -153,7 +153,7 @@ private struct EpilogueNumbers {
     let requantization = Requantization(
       inputScale: inputScale, weightScales: folded.map(\.weightScale), biases: biases, output: output,
       arithmetic: arithmetic)
-    interval = requantization.interval
+    line = requantization.line
     for channel in 0..<channels {
       rows[channel] = Float(folded[channel].sign)
       rows[channels + channel] = requantization.multipliers[channel]
@@ -167,29 +167,33 @@ private struct EpilogueNumbers {
   }
 }
 
-extension CTInterval {
-  init(_ quantizer: IntervalQuantizer) { self.init(factor: quantizer.factor, offset: quantizer.offset) }
+extension CTLine {
+  init(_ line: IntervalQuantizer.Line) {
+    self.init(factor: line.factor, offset: line.offset, is_fused: line.isFused ? 1 : 0)
+  }
 }
 
 /// Calls `body` with what the kernels take: a pointer, or none.
-func withInterval<Result>(
-  _ quantizer: IntervalQuantizer?, _ body: (UnsafePointer<CTInterval>?) -> Result
-) -> Result {
-  guard let quantizer else { return body(nil) }
-  return withUnsafePointer(to: CTInterval(quantizer)) { body($0) }
+func withLine<Result>(_ line: IntervalQuantizer.Line?, _ body: (UnsafePointer<CTLine>?) -> Result) -> Result {
+  guard let line else { return body(nil) }
+  return withUnsafePointer(to: CTLine(line)) { body($0) }
 }
 
 // MARK: - Other operations
 
 extension SteppedMap {
   /// This shortcut and what a block has computed in real numbers, rounded once; `nil` where a zero point is not known.
-  func added(toReal real: Tensor, _ output: ActivationQuantizer) throws(TorchError) -> SteppedMap? {
+  ///
+  /// - Parameter isFused: Whether nothing else reads this map (`RealAddition`).
+  func added(
+    toReal real: Tensor, isFused: Bool, _ output: ActivationQuantizer
+  ) throws(TorchError) -> SteppedMap? {
     guard let shortcut = quantizer else { return nil }
-    let addition = RealAddition(shortcut: shortcut, to: try output.affine())
+    let addition = RealAddition(shortcut: shortcut, to: try output.affine(), isFused: isFused)
     return try SteppedMap(output) { (scale, beta, maximum, out) in
       ct_add_to_real_steps(
         real.handle, steps.handle, addition.shift, addition.factor, Int32(shortcut.zeroPoint),
-        CTInterval(addition.output), scale, beta, maximum, out)
+        CTLine(addition.output), scale, beta, maximum, out)
     }
   }
 
@@ -251,8 +255,8 @@ extension SteppedMap {
     guard let zeroPoint else { return nil }
     let affine = try output.affine()
     return try SteppedMap(output) { (outputScale, beta, maximum, out) in
-      withInterval(arithmetic == .openVINO ? IntervalQuantizer(affine) : nil) { interval in
-        ct_pool_steps(steps.handle, scale, Int32(zeroPoint), interval, outputScale, beta, maximum, out)
+      withLine(arithmetic == .openVINO ? IntervalQuantizer(affine).elementwise : nil) { line in
+        ct_pool_steps(steps.handle, scale, Int32(zeroPoint), line, outputScale, beta, maximum, out)
       }
     }
   }

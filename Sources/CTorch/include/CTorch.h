@@ -197,11 +197,12 @@ enum { CT_NOT_NORMALISED = 0, CT_NORMALISED_BY_GIVEN = 1, CT_NORMALISED_BY_BATCH
 /// A quantiser by the interval that the bytes cover: a value becomes round(value * factor + offset).
 typedef struct {
   float factor, offset;
-} CTInterval;
+  /// Whether multiplication and addition are one operation.
+  int32_t is_fused;
+} CTLine;
 
 /// What follows a convolution of integers, rounding half to even and clamped to 0...255:
-/// round((sign * sum + bias) * multiplier) + z; or, where there is an interval,
-/// round(fma(sign * sum * multiplier + real bias, factor, offset)).
+/// round((sign * sum + bias) * multiplier) + z; or, where there is a line, that of sign * sum * multiplier + real bias.
 /// `numbers` are rows of `channels` each: sign (-1, 0, 1), multiplier, real bias, the weights' scale, and where there is a
 /// batch norm its mean in accumulator steps, 1 / sqrt(variance + epsilon) and gamma, else zeros.
 /// The gradient is that of convolution, batch norm (whose statistics are the batch's or given) and LSQ+ one after the
@@ -209,14 +210,14 @@ typedef struct {
 /// convolution's bias, or null.
 int32_t ct_requantise_steps(const CTTensor *sums, const CTTensor *gamma, const CTTensor *shift, const float *numbers,
                             const int32_t *biases, int64_t channels, float input_scale, int32_t normalisation,
-                            const CTInterval *interval, const CTTensor *scale, const CTTensor *beta, float max_scale,
+                            const CTLine *line, const CTTensor *scale, const CTTensor *beta, float max_scale,
                             CTTensor **out);
 /// The same in real numbers, neither rounded nor clamped: sign * sum * multiplier + real bias.
 int32_t ct_real_sums(const CTTensor *sums, const CTTensor *gamma, const CTTensor *shift, const float *numbers,
                      int64_t channels, float input_scale, int32_t normalisation, CTTensor **out);
-/// clamp(round(fma((real - shift) * factor + b, interval factor, interval offset)), 0, 255), b a byte of `second`.
+/// The line of (real - shift) * factor + b, rounded and clamped to 0...255; b is a byte of `second`.
 int32_t ct_add_to_real_steps(const CTTensor *real, const CTTensor *second, float shift, float factor,
-                             int32_t second_zero_point, CTInterval interval, const CTTensor *scale, const CTTensor *beta,
+                             int32_t second_zero_point, CTLine line, const CTTensor *scale, const CTTensor *beta,
                              float max_scale, CTTensor **out);
 /// clamp(round(fma(c0, a + c3, fma(c1, b + c4, c2))), 0, 255): bytes of two maps in units of the output.
 int32_t ct_add_steps(const CTTensor *first, const CTTensor *second, const float constants[5], const CTTensor *scale,
@@ -229,8 +230,8 @@ int32_t ct_multiply_steps(const CTTensor *maps, const CTTensor *gate, float inpu
 /// inside its range and 0 outside, d output / d scale, and 1 outside.
 int32_t ct_lookup_steps(const CTTensor *maps, int32_t zero_point, const float tables[1024], const CTTensor *scale,
                         const CTTensor *beta, float max_scale, CTTensor **out);
-/// [N, C, H, W] -> [N, C, 1, 1]: means, quantised by scale and zero point or, where there is one, by the interval.
-int32_t ct_pool_steps(const CTTensor *maps, float input_scale, int32_t zero_point, const CTInterval *interval,
+/// [N, C, H, W] -> [N, C, 1, 1]: means, quantised by scale and zero point or, where there is one, by the line.
+int32_t ct_pool_steps(const CTTensor *maps, float input_scale, int32_t zero_point, const CTLine *line,
                       const CTTensor *scale, const CTTensor *beta, float max_scale, CTTensor **out);
 
 // ---- Integer networks (no gradients; maps are uint8 [N, C, H, W] and come out channels last)
@@ -238,12 +239,12 @@ int32_t ct_pool_steps(const CTTensor *maps, float input_scale, int32_t zero_poin
 /// Accumulators of a convolution of integers, as floats, to bytes, as ct_requantise_steps does. One bias, multiplier and
 /// real bias a channel.
 int32_t ct_requantise(const CTTensor *sums, const int32_t *biases, const float *multipliers, const float *real_biases,
-                      int64_t channels, int32_t zero_point, const CTInterval *interval, CTTensor **out);
+                      int64_t channels, int32_t zero_point, const CTLine *line, CTTensor **out);
 /// sum * multiplier + real bias.
 int32_t ct_accumulated_reals(const CTTensor *sums, const float *multipliers, const float *real_biases, int64_t channels,
                              CTTensor **out);
 /// Real numbers and bytes of one shape, added as ct_add_to_real_steps does.
-int32_t ct_add_to_real(const CTTensor *real, const CTTensor *bytes, float shift, float factor, CTInterval interval,
+int32_t ct_add_to_real(const CTTensor *real, const CTTensor *bytes, float shift, float factor, CTLine line,
                        CTTensor **out);
 /// table[x], with 256 entries.
 int32_t ct_lookup(const CTTensor *bytes, const uint8_t *table, CTTensor **out);
