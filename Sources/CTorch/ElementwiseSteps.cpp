@@ -343,9 +343,8 @@ class PoolSteps : public torch::autograd::Function<PoolSteps> {
       }
       for (int64_t c = 0; c < channels; ++c) {
         const float mean = bytes[c] / static_cast<float>(area) - static_cast<float>(zero);
-        const float real = static_cast<float>(input_scale) * mean;
         const float origin = line ? quantizer.z() : 0;
-        const float steps = line ? ctorch::along(*line, real) : real / quantizer.s();
+        const float steps = line ? ctorch::along(*line, mean) : static_cast<float>(input_scale) * mean / quantizer.s();
         v.data_ptr<float>()[image * channels + c] = steps - origin;
         y.data_ptr<float>()[image * channels + c] =
             ctorch::clamped(std::nearbyint(steps) - origin, quantizer.lo(), quantizer.hi());

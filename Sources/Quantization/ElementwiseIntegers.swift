@@ -37,10 +37,11 @@ extension IntegerNetwork {
   /// - Precondition: the node is a global average pool.
   public func pooled(sum: Int, area: Int, at node: Int) -> UInt8 {
     let input = quantizers[graph.nodes[node].inputs[0]]
-    let mean = input.scale * (Float(sum) / Float(area) - Float(input.zeroPoint))
+    let mean = Float(sum) / Float(area) - Float(input.zeroPoint)
     return switch graph.arithmetic {
-    case .onnxRuntime: quantizers[node].quantize(mean)
-    case .openVINO: IntervalQuantizer(quantizers[node]).elementwise(mean)
+    case .onnxRuntime: quantizers[node].quantize(input.scale * mean)
+    // The scale of the input moves into the quantiser.
+    case .openVINO: IntervalQuantizer(quantizers[node], unit: input.scale).average(mean)
     }
   }
 
@@ -92,8 +93,10 @@ public struct IntegerMultiplication: Hashable, Sendable {
       (first, second) = (1, 1)
       (factor, offset) = (a.scale * b.scale / output.scale, Float(output.zeroPoint))
     case .openVINO:
-      (first, second) = (a.scale, b.scale)
-      let line = IntervalQuantizer(output).elementwise
+      // A scale without a zero point moves from before the product into the quantiser behind it.
+      let moves = a.zeroPoint == 0
+      (first, second) = (moves ? 1 : a.scale, b.scale)
+      let line = IntervalQuantizer(output, unit: moves ? a.scale : 1).elementwise
       (factor, offset) = (line.factor, line.offset)
     }
   }

@@ -4,8 +4,8 @@ public import SearchSpaces
 ///
 /// A value becomes `round(value * factor + offset)`, half to even, clamped to 0...255, with
 /// `factor = 255 / (high - low)`, each operation in single precision. That is a step away from
-/// `round(value / scale) + zeroPoint` for a few values in a million. Which of the next roundings differ between the two
-/// kinds of kernels was found by comparing with OpenVINO 2026.4 (`Documentation/Agreement.md`).
+/// `round(value / scale) + zeroPoint` for a few values in a million. Which of the next roundings differ between the kinds of
+/// kernels was found by comparing with OpenVINO 2026.4 (`Documentation/Agreement.md`).
 public struct IntervalQuantizer: Hashable, Sendable {
   /// One kind of kernel.
   public struct Line: Hashable, Sendable {
@@ -25,6 +25,8 @@ public struct IntervalQuantizer: Hashable, Sendable {
   /// Behind a convolution: the offset is `-low * 255 / (high - low)`. Where that is 0, oneDNN takes the reciprocal of the
   /// factor as the scale of the output, and multiplies by the reciprocal of that.
   public let convolution: Line
+  /// Behind an average: the convolutions' offset, and the plain factor.
+  public let average: Line
 
   /// - Parameter unit: What one unit of the values stands for, where they are not real numbers themselves.
   public init(_ quantizer: AffineQuantizer, unit: Float = 1) {
@@ -33,8 +35,9 @@ public struct IntervalQuantizer: Hashable, Sendable {
     let high = quantizer.scale * (255 - zeroPoint) / unit
     let factor = 255 / (high - low)
     elementwise = Line(factor: factor, offset: -low * factor, isFused: false)
+    average = Line(factor: factor, offset: -low * 255 / (high - low), isFused: true)
     convolution = Line(
-      factor: quantizer.zeroPoint == 0 ? 1 / (1 / factor) : factor, offset: -low * 255 / (high - low), isFused: true)
+      factor: quantizer.zeroPoint == 0 ? 1 / (1 / factor) : factor, offset: average.offset, isFused: true)
   }
 }
 
