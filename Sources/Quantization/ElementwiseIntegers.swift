@@ -93,10 +93,9 @@ public struct IntegerMultiplication: Hashable, Sendable {
       (first, second) = (1, 1)
       (factor, offset) = (a.scale * b.scale / output.scale, Float(output.zeroPoint))
     case .openVINO:
-      // A scale without a zero point moves from before the product into the quantiser behind it.
-      let moves = a.zeroPoint == 0
-      (first, second) = (moves ? 1 : a.scale, b.scale)
-      let line = IntervalQuantizer(output, unit: moves ? a.scale : 1).elementwise
+      // A scale without a zero point moves into the gate's.
+      (first, second) = a.zeroPoint == 0 ? (1, b.scale * a.scale) : (a.scale, b.scale)
+      let line = IntervalQuantizer(output).elementwise
       (factor, offset) = (line.factor, line.offset)
     }
   }
