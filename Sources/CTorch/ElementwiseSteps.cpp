@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <type_traits>
 #include <vector>
 
 using at::Tensor;
@@ -39,69 +40,13 @@ inline Straight straight(float v, float upstream) {
 // Both addends in bytes, in units of the output: the order of ONNX Runtime's kernel, zero points in one constant.
 struct Addition {
   float first, second, constant, first_zero, second_zero;
-};
 
-CT_VECTORISED void add_steps(const float *a, const float *b, float *y, int64_t count, Addition k, float z) {
-  for (int64_t i = 0; i < count; ++i) {
-    float v = std::fma(k.first, a[i] + k.first_zero, std::fma(k.second, b[i] + k.second_zero, k.constant));
-    v = std::nearbyint(v);
-    v = v < 0 ? 0 : v;
-    v = v > largest_activation ? largest_activation : v;
-    y[i] = v - z;
-  }
-}
+  explicit Addition(const std::vector<double> &n)
+      : first(n[0]), second(n[1]), constant(n[2]), first_zero(n[3]), second_zero(n[4]) {}
+  std::vector<double> numbers() const { return {first, second, constant, first_zero, second_zero}; }
 
-CT_VECTORISED void differentiate_addition(const float *a, const float *b, const float *g, float *dx, int64_t count,
-                                          Addition k, float *slopes, float *outside) {
-#pragma clang fp reassociate(on)
-  float slope = 0, out = 0;
-  for (int64_t i = 0; i < count; ++i) {
-    const float v = std::fma(k.first, a[i] + k.first_zero, std::fma(k.second, b[i] + k.second_zero, k.constant));
-    const Straight s = straight(v, g[i]);
-    dx[i] = s.inside;
-    slope += s.slope;
-    out += s.outside;
-  }
-  *slopes = slope;
-  *outside = out;
-}
-
-constexpr int64_t block = 8192;
-
-class AddSteps : public torch::autograd::Function<AddSteps> {
- public:
-  static Tensor forward(AutogradContext *context, const Tensor &first, const Tensor &second, const Tensor &scale,
-                        const std::optional<Tensor> &beta, double max_scale, Addition k) {
-    const Tensor a = channels_innermost(first), b = channels_innermost(second);
-    Tensor y = at::empty_like(a);
-    const LearnedQuantizer quantizer(scale, beta, max_scale);
-    add_steps(a.const_data_ptr<float>(), b.const_data_ptr<float>(), y.data_ptr<float>(), a.numel(), k, quantizer.z());
-    context->save_for_backward({a, b});
-    quantizer.save(context);
-    context->saved_data["addition"] =
-        std::vector<double>{k.first, k.second, k.constant, k.first_zero, k.second_zero};
-    return y;
-  }
-
-  static variable_list backward(AutogradContext *context, variable_list gradients) {
-    const auto saved = context->get_saved_variables();
-    const LearnedQuantizer quantizer(context);
-    const auto n = context->saved_data["addition"].toDoubleVector();
-    const Addition k = {static_cast<float>(n[0]), static_cast<float>(n[1]), static_cast<float>(n[2]),
-                        static_cast<float>(n[3]), static_cast<float>(n[4])};
-    const Tensor g = channels_innermost(gradients[0]);
-    Tensor dx = at::empty_like(saved[0]);
-    double slopes = 0, outside = 0;
-    for (int64_t start = 0; start < dx.numel(); start += block) {
-      float slope, out;
-      differentiate_addition(saved[0].const_data_ptr<float>() + start, saved[1].const_data_ptr<float>() + start,
-                             g.const_data_ptr<float>() + start, dx.data_ptr<float>() + start,
-                             std::min(block, dx.numel() - start), k, &slope, &out);
-      slopes += slope;
-      outside += out;
-    }
-    const auto [dscale, dbeta] = quantizer.gradients(slopes, outside, dx);
-    return {dx, dx, dscale, dbeta, Tensor(), Tensor()};
+  inline __attribute__((always_inline)) float operator()(float a, float b) const {
+    return std::fma(first, a + first_zero, std::fma(second, b + second_zero, constant));
   }
 };
 
@@ -109,29 +54,38 @@ class AddSteps : public torch::autograd::Function<AddSteps> {
 struct RealAddition {
   float shift, factor, second_zero;
   CTLine line;
+
+  explicit RealAddition(const std::vector<double> &n)
+      : shift(n[0]), factor(n[1]), second_zero(n[2]), line{float(n[3]), float(n[4]), int32_t(n[5])} {}
+  std::vector<double> numbers() const {
+    return {shift, factor, second_zero, line.factor, line.offset, static_cast<double>(line.is_fused)};
+  }
+
+  inline __attribute__((always_inline)) float operator()(float real, float step) const {
+#pragma clang fp contract(off)
+    return ctorch::along(line, (real - shift) * factor + (step + second_zero));
+  }
 };
 
-inline __attribute__((always_inline)) float added(const RealAddition &k, float real, float step) {
-#pragma clang fp contract(off)
-  const float sum = (real - k.shift) * k.factor + (step + k.second_zero);
-  return ctorch::along(k.line, sum);
-}
-
-CT_VECTORISED void add_to_real(const float *real, const float *steps, float *y, int64_t count, RealAddition k, float z) {
+template <class Rule>
+inline __attribute__((always_inline)) void add_rows(const float *a, const float *b, float *y, int64_t count, Rule rule,
+                                                    float z) {
   for (int64_t i = 0; i < count; ++i) {
-    float v = std::nearbyint(added(k, real[i], steps[i]));
+    float v = std::nearbyint(rule(a[i], b[i]));
     v = v < 0 ? 0 : v;
     v = v > largest_activation ? largest_activation : v;
     y[i] = v - z;
   }
 }
 
-CT_VECTORISED void differentiate_real_addition(const float *real, const float *steps, const float *g, float *dx,
-                                               int64_t count, RealAddition k, float *slopes, float *outside) {
+template <class Rule>
+inline __attribute__((always_inline)) void differentiate_rows(const float *a, const float *b, const float *g, float *dx,
+                                                              int64_t count, Rule rule, float *slopes,
+                                                              float *outside) {
 #pragma clang fp reassociate(on)
   float slope = 0, out = 0;
   for (int64_t i = 0; i < count; ++i) {
-    const Straight s = straight(added(k, real[i], steps[i]), g[i]);
+    const Straight s = straight(rule(a[i], b[i]), g[i]);
     dx[i] = s.inside;
     slope += s.slope;
     out += s.outside;
@@ -140,36 +94,66 @@ CT_VECTORISED void differentiate_real_addition(const float *real, const float *s
   *outside = out;
 }
 
-class AddToRealSteps : public torch::autograd::Function<AddToRealSteps> {
+CT_VECTORISED void add(const float *a, const float *b, float *y, int64_t count, Addition rule, float z) {
+  add_rows(a, b, y, count, rule, z);
+}
+
+CT_VECTORISED void add_real(const float *a, const float *b, float *y, int64_t count, RealAddition rule, float z) {
+  add_rows(a, b, y, count, rule, z);
+}
+
+CT_VECTORISED void differentiate(const float *a, const float *b, const float *g, float *dx, int64_t count, Addition rule,
+                                 float *slopes, float *outside) {
+  differentiate_rows(a, b, g, dx, count, rule, slopes, outside);
+}
+
+CT_VECTORISED void differentiate_real(const float *a, const float *b, const float *g, float *dx, int64_t count,
+                                      RealAddition rule, float *slopes, float *outside) {
+  differentiate_rows(a, b, g, dx, count, rule, slopes, outside);
+}
+
+constexpr int64_t block = 8192;
+
+template <class Rule>
+class AddSteps : public torch::autograd::Function<AddSteps<Rule>> {
+  static constexpr bool is_real = std::is_same_v<Rule, RealAddition>;
+
  public:
   static Tensor forward(AutogradContext *context, const Tensor &first, const Tensor &second, const Tensor &scale,
-                        const std::optional<Tensor> &beta, double max_scale, RealAddition k) {
+                        const std::optional<Tensor> &beta, double max_scale, Rule rule) {
     const Tensor a = channels_innermost(first), b = channels_innermost(second);
     Tensor y = at::empty_like(a);
     const LearnedQuantizer quantizer(scale, beta, max_scale);
-    add_to_real(a.const_data_ptr<float>(), b.const_data_ptr<float>(), y.data_ptr<float>(), a.numel(), k, quantizer.z());
+    const float *x = a.const_data_ptr<float>(), *z = b.const_data_ptr<float>();
+    if constexpr (is_real) {
+      add_real(x, z, y.data_ptr<float>(), a.numel(), rule, quantizer.z());
+    } else {
+      add(x, z, y.data_ptr<float>(), a.numel(), rule, quantizer.z());
+    }
     context->save_for_backward({a, b});
     quantizer.save(context);
-    context->saved_data["addition"] =
-        std::vector<double>{k.shift, k.factor, k.second_zero, k.line.factor, k.line.offset,
-                            static_cast<double>(k.line.is_fused)};
+    context->saved_data["addition"] = rule.numbers();
     return y;
   }
 
   static variable_list backward(AutogradContext *context, variable_list gradients) {
     const auto saved = context->get_saved_variables();
     const LearnedQuantizer quantizer(context);
-    const auto n = context->saved_data["addition"].toDoubleVector();
-    const RealAddition k = {static_cast<float>(n[0]), static_cast<float>(n[1]), static_cast<float>(n[2]),
-                            {static_cast<float>(n[3]), static_cast<float>(n[4]), static_cast<int32_t>(n[5])}};
+    const Rule rule(context->saved_data["addition"].toDoubleVector());
     const Tensor g = channels_innermost(gradients[0]);
     Tensor dx = at::empty_like(saved[0]);
     double slopes = 0, outside = 0;
     for (int64_t start = 0; start < dx.numel(); start += block) {
+      const float *x = saved[0].const_data_ptr<float>() + start, *z = saved[1].const_data_ptr<float>() + start;
+      const float *upstream = g.const_data_ptr<float>() + start;
+      float *to = dx.data_ptr<float>() + start;
+      const int64_t count = std::min(block, dx.numel() - start);
       float slope, out;
-      differentiate_real_addition(saved[0].const_data_ptr<float>() + start, saved[1].const_data_ptr<float>() + start,
-                                  g.const_data_ptr<float>() + start, dx.data_ptr<float>() + start,
-                                  std::min(block, dx.numel() - start), k, &slope, &out);
+      if constexpr (is_real) {
+        differentiate_real(x, z, upstream, to, count, rule, &slope, &out);
+      } else {
+        differentiate(x, z, upstream, to, count, rule, &slope, &out);
+      }
       slopes += slope;
       outside += out;
     }
@@ -386,9 +370,9 @@ int32_t ct_add_steps(const CTTensor *first, const CTTensor *second, const float 
     check_output(scale, beta, max_scale);
     require(first->value.sizes() == second->value.sizes(),
             "maps " + describe(first->value) + " and " + describe(second->value) + " cannot be added");
-    const Addition k = {constants[0], constants[1], constants[2], constants[3], constants[4]};
-    give(out, AddSteps::apply(first->value, second->value, scale->value, optional(beta),
-                              static_cast<double>(max_scale), k));
+    give(out, AddSteps<Addition>::apply(first->value, second->value, scale->value, optional(beta),
+                                        static_cast<double>(max_scale),
+                                        Addition(std::vector<double>(constants, constants + 5))));
   });
 }
 
@@ -401,9 +385,10 @@ int32_t ct_add_to_real_steps(const CTTensor *real, const CTTensor *second, float
     check_output(scale, beta, max_scale);
     require(real->value.sizes() == second->value.sizes(),
             "maps " + describe(real->value) + " and " + describe(second->value) + " cannot be added");
-    const RealAddition k = {shift, factor, static_cast<float>(second_zero_point), line};
-    give(out, AddToRealSteps::apply(real->value, second->value, scale->value, optional(beta),
-                                    static_cast<double>(max_scale), k));
+    const RealAddition rule({shift, factor, static_cast<double>(second_zero_point), line.factor, line.offset,
+                             static_cast<double>(line.is_fused)});
+    give(out, AddSteps<RealAddition>::apply(real->value, second->value, scale->value, optional(beta),
+                                            static_cast<double>(max_scale), rule));
   });
 }
 
