@@ -73,6 +73,7 @@ import TorchTraining
     ("nesterov: true, ", "", "the key \"nesterov\" is missing"),
     ("dropout: 0", "dropout: 1", "a number from 0.0 to 0.9"),
     ("selection: front", "selection: best", "right would be one of front, accuracy"),
+    ("choice: front", "choice: best", "right would be one of front, latencies"),
     ("divergence: kullback-leibler", "divergence: beta", "right would be one of kullback-leibler, alpha"),
   ])
   func `a faulty configuration is refused with its line`(right: String, wrong: String, message: String) throws {
