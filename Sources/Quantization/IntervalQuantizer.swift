@@ -63,7 +63,7 @@ public struct RealAddition: Hashable, Sendable {
 /// What follows the accumulators of a convolution whose weights are integers.
 public struct Requantization: Hashable, Sendable {
   /// One an output channel: steps of the output in a step of the accumulator; or what such a step stands for, where
-  /// `line` is set or the output stays real.
+  /// `line` goes on from real numbers or the output stays real.
   public let multipliers: [Float]
   /// One an output channel, in real numbers.
   public let realBiases: [Float]
@@ -82,6 +82,12 @@ public struct Requantization: Hashable, Sendable {
     case (.onnxRuntime, let output?):
       multipliers = units.map { $0 / output.scale }
       line = nil
+    case (.openVINO, let output?) where biases.allSatisfy { $0 == 0 }:
+      // Without a bias in between, the units move into the quantiser, which has a factor for each channel then, and the
+      // offset of the first.
+      let intervals = units.map { IntervalQuantizer(output, unit: $0).average }
+      multipliers = intervals.map(\.factor)
+      line = .init(factor: 1, offset: intervals.first?.offset ?? 0, isFused: true)
     case (.openVINO, _), (_, nil):
       multipliers = units
       line = output.map { IntervalQuantizer($0).convolution }
