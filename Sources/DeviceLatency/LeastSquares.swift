@@ -1,10 +1,13 @@
 /// Weighted least squares for a few unknowns, by normal equations in double precision.
-enum LeastSquares {
+public enum LeastSquares {
   /// The coefficients that minimise `sum(weight (row . coefficients - target)^2) + sum(ridge coefficient^2)`.
   ///
+  /// - Parameter rows: Samples, of one value a coefficient each.
+  /// - Parameter targets: One a row.
+  /// - Parameter weights: One a row.
   /// - Parameter ridges: One a coefficient.
   /// - Returns: `nil` where the equations have no single solution.
-  static func solve(rows: [[Double]], targets: [Double], weights: [Double], ridges: [Double]) -> [Double]? {
+  public static func solve(rows: [[Double]], targets: [Double], weights: [Double], ridges: [Double]) -> [Double]? {
     guard let size = rows.first?.count else { return nil }
     var matrix = [[Double]](repeating: [Double](repeating: 0, count: size + 1), count: size)
     for (index, row) in rows.enumerated() {

@@ -45,7 +45,8 @@ struct ModelsStep {
     let trainings = chosen.indices.map { index in
       CheckpointedTraining(
         context: context, network: "model-\(index + 1)", phase: "integer", steps: settings.steps,
-        epoch: max(1, settings.steps / 3), batch: settings.batch, rateKey: "fine-tuning.learning-rate", space: space)
+        epoch: max(1, min(settings.steps / 3, 1_000)), batch: settings.batch, rateKey: "fine-tuning.learning-rate",
+        space: space)
     }
     let progress = context.display.begin(
       "Train the chosen subnets on their own", unit: "steps", total: chosen.count * settings.steps,

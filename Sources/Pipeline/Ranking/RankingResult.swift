@@ -19,6 +19,9 @@ struct RankingResult {
     ("Predicted latency", { $0.predictedMilliseconds }),
   ]
 
+  /// Stages of different weight, fitted to other networks than those that are ranked.
+  private static let fitted = "Sum of logarithms with fitted weights"
+
   /// Networks that were trained alone, and their mean accuracy over the repetitions.
   private var trained: [(subnet: RankedSubnet, accuracy: Double)] {
     subnets.compactMap { subnet in
@@ -30,13 +33,13 @@ struct RankingResult {
   /// With training alone as the truth.
   var withAlone: [RankingAgreement] {
     let trained = trained
-    return Self.judges.map { agreement($0, trained.map(\.subnet), trained.map(\.accuracy)) }
+    return agreements(Self.judges, trained.map(\.subnet), trained.map(\.accuracy))
   }
 
   /// With the supernet as the truth.
   var withSupernet: [RankingAgreement] {
-    Self.judges.filter { $0.name != "Accuracy in the supernet" }
-      .map { agreement($0, subnets, subnets.map(\.supernetAccuracy)) }
+    agreements(
+      Self.judges.filter { $0.name != "Accuracy in the supernet" }, subnets, subnets.map(\.supernetAccuracy))
   }
 
   /// Kendall's tau between two trainings of the same networks alone: no judge can be expected to agree better.
@@ -52,15 +55,22 @@ struct RankingResult {
     return common.count < 3 ? nil : Statistics.kendallTau(common.map { a[$0]! }, common.map { b[$0]! })
   }
 
-  private func agreement(
-    _ judge: (name: String, value: (RankedSubnet) -> Double), _ subnets: [RankedSubnet], _ truth: [Double]
-  ) -> RankingAgreement {
-    let values = subnets.map(judge.value)
-    return RankingAgreement(
-      judge: judge.name, networks: subnets.count, tau: Statistics.kendallTau(values, truth),
-      interval: Statistics.kendallTauInterval(values, truth),
-      tauAtEqualMACs: Statistics.partialKendallTau(values, truth, given: subnets.map { Double($0.macs) }),
-      tauAtEqualLatency: Statistics.partialKendallTau(values, truth, given: subnets.map(\.predictedMilliseconds)))
+  private func agreements(
+    _ judges: [(name: String, value: @Sendable (RankedSubnet) -> Double)], _ subnets: [RankedSubnet], _ truth: [Double]
+  ) -> [RankingAgreement] {
+    var values = judges.map { (name: $0.name, values: subnets.map($0.value)) }
+    let logarithms = subnets.map { $0.stageLosses.map { -log(max($0, 1e-9)) } }
+    if let fitted = StageWeights.judged(logarithms, truth) {
+      values.insert((Self.fitted, fitted), at: 2)
+    }
+    return values.map { judge in
+      RankingAgreement(
+        judge: judge.name, networks: subnets.count, tau: Statistics.kendallTau(judge.values, truth),
+        interval: Statistics.kendallTauInterval(judge.values, truth),
+        tauAtEqualMACs: Statistics.partialKendallTau(judge.values, truth, given: subnets.map { Double($0.macs) }),
+        tauAtEqualLatency: Statistics.partialKendallTau(
+          judge.values, truth, given: subnets.map(\.predictedMilliseconds)))
+    }
   }
 
   // MARK: - Tables
