@@ -172,9 +172,11 @@ public struct AgreementCheck: Sendable {
     }
     let evaluation = try IntegerEvaluation(network)
     let last = network.quantizers[graph.output]
-    for first in stride(from: 0, to: settings.images, by: 20) {
+    // Small images many at a time: what is done for each batch, with all the weights, costs more than they do.
+    let together = max(20, min(250, 1_000_000 / (graph.inputShape.height * graph.inputShape.width)))
+    for first in stride(from: 0, to: settings.images, by: together) {
       try Interruption.check()
-      let indices = Array(first..<min(settings.images, first + 20))
+      let indices = Array(first..<min(settings.images, first + together))
       let batch = try images(indices, graph)
       // One at a time, as the file is used and timed.
       let size = batch.bytes.count / indices.count
