@@ -169,8 +169,8 @@ public final class Run {
       }
     }
     let report = ComparisonReport(
-      records: records, crosswise: crosswise ?? [], ranking: try RankingResult(in: context.folder.paths),
-      configuration: context.configuration,
+      records: records, crosswise: crosswise ?? [], ranking: try RankingResult(.spaceFound, in: context.folder.paths),
+      rankingOfSpaces: try RankingResult(.hyperspace, in: context.folder.paths), configuration: context.configuration,
       manifest: context.folder.manifest, device: predictor.device)
     let page = report.page()
     let root = context.folder.paths.root

@@ -9,6 +9,8 @@ struct RankingCommand: ParsableCommand {
     discussion: """
       Runs what is missing of the run up to the design, and its supernet unless a comparison has trained it. MACs, \
       parameters and latency stand beside the costly judges. What it finds becomes a part of the page of `compare`.
+      With --across-spaces the subnets are those of random spaces, and no supernet is needed: do the losses, by which \
+      a space is designed, rank block types and widths?
       """)
 
   @OptionGroup var options: RunOptions
@@ -26,6 +28,9 @@ struct RankingCommand: ParsableCommand {
     help: "Float steps of a network trained alone; a quarter as many follow with every quantiser in place.")
   var steps = 1_500
 
+  @Flag(help: "Draw the subnets in random spaces of the whole hyperspace, instead of the space found.")
+  var acrossSpaces = false
+
   @Flag(help: "Print the rank correlations as JSON on standard output.")
   var json = false
 
@@ -39,7 +44,8 @@ struct RankingCommand: ParsableCommand {
   }
 
   func run() throws {
-    let outcome = try options.open().ranking(subnets: subnets, alone: alone, repetitions: seeds, steps: steps)
+    let outcome = try options.open().ranking(
+      subnets: subnets, alone: alone, repetitions: seeds, steps: steps, acrossSpaces: acrossSpaces)
     if json { try printJSON(outcome) } else { print(outcome.text) }
   }
 }

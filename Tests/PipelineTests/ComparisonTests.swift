@@ -73,10 +73,11 @@ import Testing
     #expect(ranked.withAlone.map(\.judge) == judges + ["Predicted latency"])
     // With six networks for two stages there are enough to fit weights to, with four there are not.
     #expect(
-      ranked.withSupernet.map(\.judge)
+      ranked.withSupernet?.map(\.judge)
         == judges[..<2] + ["Sum of logarithms with fitted weights"] + judges[3...] + ["Predicted latency"])
-    #expect(ranked.withAlone.allSatisfy { $0.networks == 4 } && ranked.withSupernet.allSatisfy { $0.networks == 6 })
-    for agreement in ranked.withAlone + ranked.withSupernet {
+    #expect(ranked.withAlone.allSatisfy { $0.networks == 4 })
+    #expect(ranked.withSupernet?.allSatisfy { $0.networks == 6 } == true)
+    for agreement in ranked.withAlone + (ranked.withSupernet ?? []) {
       #expect((-1...1).contains(agreement.tau))
       #expect(agreement.interval[0] <= agreement.tau && agreement.tau <= agreement.interval[1])
     }
@@ -89,5 +90,20 @@ import Testing
     #expect(subnets.count == 6 && subnets.allSatisfy { $0.stageLosses.allSatisfy { $0 > 0 } && $0.macs > 0 })
     let ranking = try TinyRun.open("run", in: folder).compare(repetitions: 1, randomSpaces: 1, otherDevice: "openvino")
     #expect(try String(contentsOf: ranking.page, encoding: .utf8).contains("trained alone"))
+
+    // The same over spaces: no supernet has all of them.
+    let across = try TinyRun.open("run", in: folder).ranking(
+      subnets: 8, alone: 6, repetitions: 1, steps: 6, acrossSpaces: true)
+    #expect(across.withAlone.allSatisfy { $0.networks == 6 && (-1...1).contains($0.tau) })
+    #expect(
+      across.withAlone.map(\.judge) == judges[..<2] + ["Sum of logarithms with fitted weights"] + judges[3...]
+        + ["Predicted latency"])
+    #expect(across.withSupernet == nil && across.repeatability == nil)
+    var ofSpaces: [RankedSubnet] = []
+    try RecordLog<RankedSubnet>.read(paths.recordFile("ranking-hyperspace-subnets")) { ofSpaces.append($0) }
+    #expect(ofSpaces.count == 8 && Set(ofSpaces.map(\.space)).count > 2)
+    #expect(ofSpaces.allSatisfy { $0.supernetAccuracy == nil && $0.stageLosses.allSatisfy { $0 > 0 } })
+    let both = try TinyRun.open("run", in: folder).compare(repetitions: 1, randomSpaces: 1, otherDevice: "openvino")
+    #expect(try String(contentsOf: both.page, encoding: .utf8).contains("Random subnets of random spaces"))
   }
 }

@@ -11,6 +11,8 @@ struct ComparisonReport {
   let crosswise: [CrosswiseRecord]
   /// `nil` where there was no such study.
   let ranking: RankingResult?
+  /// The same over spaces of the whole hyperspace.
+  let rankingOfSpaces: RankingResult?
   let configuration: RunConfiguration
   let manifest: Manifest
   let device: DeviceIdentity
@@ -178,15 +180,25 @@ struct ComparisonReport {
   }
 
   private var rankingSection: ReportPage.Section {
-    guard let ranking else { return .init("What ranks subnets?", []) }
-    return .init(
-      "What ranks subnets?",
-      [
+    var parts: [ReportPage.Block] = []
+    if let ranking {
+      parts += [
         .paragraph(
           "Random subnets of the space found, judged by the losses of their distilled stages, by the supernet, and by what "
             + "costs nothing to know."),
-        .table(ranking.aloneTable), .table(ranking.supernetTable),
-      ])
+        .table(ranking.aloneTable),
+      ]
+      parts += ranking.supernetTable.map { [.table($0)] } ?? []
+    }
+    if let rankingOfSpaces {
+      parts += [
+        .paragraph(
+          "Random subnets of random spaces, of all block types and windows: what the losses say of spaces against one "
+            + "another."),
+        .table(rankingOfSpaces.aloneTable),
+      ]
+    }
+    return .init("What ranks subnets?", parts)
   }
 
   private var crosswiseSection: ReportPage.Section {

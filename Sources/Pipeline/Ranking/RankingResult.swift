@@ -10,7 +10,7 @@ struct RankingResult {
   let steps: Int
 
   /// A way of judging a subnet; the larger the better.
-  private static let judges: [(name: String, value: @Sendable (RankedSubnet) -> Double)] = [
+  private static let judges: [(name: String, value: @Sendable (RankedSubnet) -> Double?)] = [
     ("Sum of stage losses", { -$0.stageLosses.reduce(0, +) }),
     ("Sum of their logarithms", { -$0.stageLosses.reduce(0) { $0 + log(max($1, 1e-9)) } }),
     ("Accuracy in the supernet", { $0.supernetAccuracy }),
@@ -25,7 +25,7 @@ struct RankingResult {
   /// Networks that were trained alone, and their mean accuracy over the repetitions.
   private var trained: [(subnet: RankedSubnet, accuracy: Double)] {
     subnets.compactMap { subnet in
-      let accuracies = alone.filter { $0.subnet == subnet.subnet }.map(\.accuracy)
+      let accuracies = alone.filter { $0.subnet == subnet.subnet && $0.space == subnet.space }.map(\.accuracy)
       return accuracies.isEmpty ? nil : (subnet, Statistics.mean(accuracies))
     }
   }
@@ -36,29 +36,32 @@ struct RankingResult {
     return agreements(Self.judges, trained.map(\.subnet), trained.map(\.accuracy))
   }
 
-  /// With the supernet as the truth.
-  var withSupernet: [RankingAgreement] {
-    agreements(
-      Self.judges.filter { $0.name != "Accuracy in the supernet" }, subnets, subnets.map(\.supernetAccuracy))
+  /// With the supernet as the truth; `nil` where there is none.
+  var withSupernet: [RankingAgreement]? {
+    let accuracies = subnets.compactMap(\.supernetAccuracy)
+    guard accuracies.count == subnets.count else { return nil }
+    return agreements(Self.judges.filter { $0.name != "Accuracy in the supernet" }, subnets, accuracies)
   }
 
   /// Kendall's tau between two trainings of the same networks alone: no judge can be expected to agree better.
   var repeatability: Double? {
     let repetitions = Set(alone.map(\.repetition)).sorted()
     guard repetitions.count > 1 else { return nil }
-    func accuracies(_ repetition: Int) -> [Subnet: Double] {
-      Dictionary(
-        alone.filter { $0.repetition == repetition }.map { ($0.subnet, $0.accuracy) }, uniquingKeysWith: { $1 })
+    func accuracy(_ subnet: RankedSubnet, _ repetition: Int) -> Double? {
+      alone.first { $0.repetition == repetition && $0.subnet == subnet.subnet && $0.space == subnet.space }?.accuracy
     }
-    let (a, b) = (accuracies(repetitions[0]), accuracies(repetitions[1]))
-    let common = subnets.map(\.subnet).filter { a[$0] != nil && b[$0] != nil }
-    return common.count < 3 ? nil : Statistics.kendallTau(common.map { a[$0]! }, common.map { b[$0]! })
+    let pairs = subnets.compactMap { subnet in
+      accuracy(subnet, repetitions[0]).flatMap { a in accuracy(subnet, repetitions[1]).map { (a, $0) } }
+    }
+    return pairs.count < 3 ? nil : Statistics.kendallTau(pairs.map(\.0), pairs.map(\.1))
   }
 
   private func agreements(
-    _ judges: [(name: String, value: @Sendable (RankedSubnet) -> Double)], _ subnets: [RankedSubnet], _ truth: [Double]
+    _ judges: [(name: String, value: @Sendable (RankedSubnet) -> Double?)], _ subnets: [RankedSubnet],
+    _ truth: [Double]
   ) -> [RankingAgreement] {
-    var values = judges.map { (name: $0.name, values: subnets.map($0.value)) }
+    var values = judges.map { (name: $0.name, values: subnets.compactMap($0.value)) }
+      .filter { $0.values.count == subnets.count }
     let logarithms = subnets.map { $0.stageLosses.map { -log(max($0, 1e-9)) } }
     if let fitted = StageWeights.judged(logarithms, truth) {
       values.insert((Self.fitted, fitted), at: 2)
@@ -89,10 +92,13 @@ struct RankingResult {
         + "place, mean over \(seeds) seed\(seeds == 1 ? "" : "s").\(ceiling)")
   }
 
-  var supernetTable: Table {
-    table(
-      withSupernet,
-      caption: "Kendall's tau with the accuracy in the supernet, over \(NumberText.count(subnets.count)) subnets.")
+  /// `nil` where no supernet has judged the subnets.
+  var supernetTable: Table? {
+    withSupernet.map {
+      table(
+        $0, caption: "Kendall's tau with the accuracy in the supernet, over \(NumberText.count(subnets.count)) subnets."
+      )
+    }
   }
 
   private func table(_ agreements: [RankingAgreement], caption: String) -> Table {
@@ -133,8 +139,8 @@ public struct RankingAgreements: Encodable, Hashable, Sendable {
 
   /// With the accuracy of networks that were trained alone.
   public var withAlone: [RankingAgreement]
-  /// With the accuracy in the supernet.
-  public var withSupernet: [RankingAgreement]
+  /// With the accuracy in the supernet; absent for subnets of many spaces.
+  public var withSupernet: [RankingAgreement]?
   /// Kendall's tau between two trainings of the same networks alone; absent with one seed.
   public var repeatability: Double?
   /// For a terminal.
@@ -144,7 +150,7 @@ public struct RankingAgreements: Encodable, Hashable, Sendable {
     withAlone = result.withAlone
     withSupernet = result.withSupernet
     repeatability = result.repeatability
-    text = [result.aloneTable, result.supernetTable].map { table in
+    text = [result.aloneTable, result.supernetTable].compactMap(\.self).map { table in
       TextTable(table).text()
     }.joined(separator: "\n")
   }
@@ -152,9 +158,9 @@ public struct RankingAgreements: Encodable, Hashable, Sendable {
 
 extension RankingResult {
   /// What a run folder has of a study; `nil` where there was none.
-  init?(in paths: RunFolderPaths) throws {
-    subnets = try RecordLog<RankedSubnet>.all(paths.recordFile("ranking-subnets"))
-    let records = try RecordLog<AloneRecord>.all(paths.recordFile("ranking-alone"))
+  init?(_ population: RankingStudy.Population, in paths: RunFolderPaths) throws {
+    subnets = try RecordLog<RankedSubnet>.all(paths.recordFile("\(population.prefix)-subnets"))
+    let records = try RecordLog<AloneRecord>.all(paths.recordFile("\(population.prefix)-alone"))
     // The longest trainings there are.
     steps = records.map(\.steps).max() ?? 0
     alone = records.filter { [steps] in $0.steps == steps }

@@ -8,10 +8,28 @@ import TorchTraining
 
 /// Do the sum of a subnet's stage losses and its accuracy in the supernet rank subnets as training each alone does?
 ///
-/// Random subnets of the space found are judged in every way; some of them are trained alone, from nothing, in float and
-/// then with every quantiser in place. MACs, parameters and latency, which cost nothing, stand beside the costly ways.
+/// Random subnets are judged in every way; some of them are trained alone, from nothing, in float and then with every
+/// quantiser in place. MACs, parameters and latency, which cost nothing, stand beside the costly ways.
 struct RankingStudy {
+  /// Where the subnets are drawn.
+  enum Population: String, Sendable {
+    /// In the space found, whose supernet judges them too.
+    case spaceFound
+    /// In random spaces of the whole hyperspace: whether losses rank block types, by which a space is designed. There is no
+    /// supernet of all of it.
+    case hyperspace
+
+    /// Of records and checkpoints.
+    var prefix: String {
+      switch self {
+      case .spaceFound: "ranking"
+      case .hyperspace: "ranking-hyperspace"
+      }
+    }
+  }
+
   struct Settings: Hashable, Sendable {
+    var population: Population
     /// Subnets judged by stage losses and by the supernet.
     var subnets: Int
     /// The first so many of them are also trained alone.
@@ -30,53 +48,69 @@ struct RankingStudy {
   let settings: Settings
 
   func run() throws -> RankingResult {
-    let subnets = drawn()
+    let candidates = drawn()
     return RankingResult(
-      subnets: try judged(subnets), alone: try alone(Array(subnets.prefix(settings.alone))), steps: settings.steps)
+      subnets: try judged(candidates), alone: try alone(Array(candidates.prefix(settings.alone))), steps: settings.steps
+    )
+  }
+
+  private struct Candidate: Hashable {
+    let space: SearchSpace
+    let subnet: Subnet
   }
 
   /// Random subnets, none twice; a larger number begins with those of a smaller.
-  private func drawn() -> [Subnet] {
-    var generator = SeededGenerator(seed: context.configuration.seed, stream: "ranking-subnets")
-    var subnets: [Subnet] = []
-    var known = Set<Subnet>()
+  private func drawn() -> [Candidate] {
+    var generator = SeededGenerator(
+      seed: context.configuration.seed, stream: "\(settings.population.prefix)-subnets")
+    var candidates: [Candidate] = []
+    var known = Set<Candidate>()
     // A space may have fewer subnets than are asked for.
-    for _ in 0..<20 * settings.subnets where subnets.count < settings.subnets {
-      let subnet = context.hyperspace.randomSubnet(of: space, using: &generator)
-      if known.insert(subnet).inserted { subnets.append(subnet) }
+    for _ in 0..<20 * settings.subnets where candidates.count < settings.subnets {
+      let space =
+        switch settings.population {
+        case .spaceFound: space
+        case .hyperspace: context.hyperspace.randomSpace(using: &generator)
+        }
+      let candidate = Candidate(space: space, subnet: context.hyperspace.randomSubnet(of: space, using: &generator))
+      if known.insert(candidate).inserted { candidates.append(candidate) }
     }
-    return subnets
+    return candidates
   }
 
   // MARK: - By stage losses and by the supernet
 
-  private func judged(_ subnets: [Subnet]) throws -> [RankedSubnet] {
-    var done: [Subnet: RankedSubnet] = [:]
-    let log = try context.folder.records("ranking-subnets") { (record: RankedSubnet) in done[record.subnet] = record }
-    let open = subnets.filter { done[$0] == nil }
+  private func judged(_ candidates: [Candidate]) throws -> [RankedSubnet] {
+    func candidate(_ record: RankedSubnet) -> Candidate { .init(space: record.space ?? space, subnet: record.subnet) }
+    let name = "\(settings.population.prefix)-subnets"
+    var done = Set<Candidate>()
+    let log = try context.folder.records(name) { (record: RankedSubnet) in done.insert(candidate(record)) }
+    let open = candidates.filter { !done.contains($0) }
     if !open.isEmpty {
-      let supernet = try supernet()
+      let supernet = settings.population == .spaceFound ? try supernet() : nil
       let evaluator = try context.evaluator(images: context.configuration.data.validationImages)
-      let maps = try distillation.maps()
-      let stages = try stages(maps)
+      let stages = try stages(of: Set(open.map(\.space)))
       let progress = context.display.begin(
-        "Judge subnets by stage losses and by the supernet", unit: "subnets", total: subnets.count,
-        alreadyDone: subnets.count - open.count)
+        supernet == nil ? "Judge subnets by stage losses" : "Judge subnets by stage losses and by the supernet",
+        unit: "subnets", total: candidates.count, alreadyDone: candidates.count - open.count)
       defer { progress.finish() }
       try context.pool.forEach(open.count) { position in
         try Interruption.check()
-        let graph = context.graph(open[position], of: space)
+        let (space, subnet) = (open[position].space, open[position].subnet)
+        let graph = context.graph(subnet, of: space)
         let record = RankedSubnet(
-          subnet: open[position], macs: graph.cost.macs, parameters: graph.cost.parameters,
+          space: space, subnet: subnet, macs: graph.cost.macs, parameters: graph.cost.parameters,
           predictedMilliseconds: predictor.milliseconds(of: graph),
-          stageLosses: try stages.map { try $0.loss(of: open[position]) },
-          supernetAccuracy: try evaluator.accuracy(of: graph, supernet, precision: .quantized))
+          stageLosses: try zip(searched, space.blockTypes).map { stage, block in
+            try stages[StageKind(stage: stage, block: block)]!.loss(of: subnet)
+          },
+          supernetAccuracy: try supernet.map { try evaluator.accuracy(of: graph, $0, precision: .quantized) })
         try log.append(record)
         progress.advance()
       }
     }
-    let records = try RecordLog<RankedSubnet>.all(context.folder.paths.recordFile("ranking-subnets"))
-    return subnets.compactMap { subnet in records.first { $0.subnet == subnet } }
+    let records = try RecordLog<RankedSubnet>.all(context.folder.paths.recordFile(name))
+    return candidates.compactMap { wanted in records.first { candidate($0) == wanted } }
   }
 
   /// That of a comparison, where there is one: it is the same.
@@ -101,64 +135,91 @@ struct RankingStudy {
     }
   }
 
-  private func stages(_ maps: TeacherMaps) throws -> [Stage] {
-    let searched = context.hyperspace.stages.indices.filter { context.hyperspace.stages[$0].isSearched }
-    return try zip(searched, space.blockTypes).map { index, block in
-      let job = distillation.jobs().first { $0.stage == index && $0.block == block }!
-      let training = StageTraining(settings: context.configuration.distillation, maps: maps, job: job)
-      let file = distillation.checkpoint(job, .quantized)
-      return Stage(
-        index: index, training: training,
-        store: try ParameterStore(job.distillation.layout, from: Safetensors(contentsOf: file)))
+  private struct StageKind: Hashable {
+    let stage: Int
+    let block: Int
+  }
+
+  /// Indices of the stages that have a loss.
+  private var searched: [Int] {
+    context.hyperspace.stages.indices.filter { context.hyperspace.stages[$0].isSearched }
+  }
+
+  /// All that the spaces have.
+  private func stages(of spaces: Set<SearchSpace>) throws -> [StageKind: Stage] {
+    let maps = try distillation.maps()
+    let jobs = distillation.jobs()
+    var stages: [StageKind: Stage] = [:]
+    for space in spaces {
+      for (index, block) in zip(searched, space.blockTypes) where stages[.init(stage: index, block: block)] == nil {
+        let job = jobs.first { $0.stage == index && $0.block == block }!
+        let file = distillation.checkpoint(job, .quantized)
+        stages[.init(stage: index, block: block)] = Stage(
+          index: index,
+          training: StageTraining(settings: context.configuration.distillation, maps: maps, job: job),
+          store: try ParameterStore(job.distillation.layout, from: Safetensors(contentsOf: file)))
+      }
     }
+    return stages
   }
 
   // MARK: - Alone
 
-  private func alone(_ subnets: [Subnet]) throws -> [AloneRecord] {
-    var done = Set<AloneRecord>()
-    let log = try context.folder.records("ranking-alone") { (record: AloneRecord) in
-      if record.steps == settings.steps { done.insert(record) }
+  private func alone(_ candidates: [Candidate]) throws -> [AloneRecord] {
+    struct Work: Hashable {
+      let candidate: Candidate
+      let repetition: Int
     }
-    let work = (1...max(1, settings.repetitions)).flatMap { repetition in subnets.map { (repetition, $0) } }
-    let open = work.indices.filter { index in
-      !done.contains { $0.repetition == work[index].0 && $0.subnet == work[index].1 }
+    func work(_ record: AloneRecord) -> Work {
+      Work(
+        candidate: .init(space: record.space ?? space, subnet: record.subnet), repetition: record.repetition)
     }
+    let prefix = settings.population.prefix
+    var done = Set<Work>()
+    let log = try context.folder.records("\(prefix)-alone") { (record: AloneRecord) in
+      if record.steps == settings.steps { done.insert(work(record)) }
+    }
+    let all = (1...max(1, settings.repetitions)).flatMap { repetition in
+      candidates.map { Work(candidate: $0, repetition: repetition) }
+    }
+    let open = all.filter { !done.contains($0) }
     if !open.isEmpty {
-      let context = try context.inside("ranking")
+      let context = try context.inside(prefix)
       let evaluator = try context.evaluator(images: context.configuration.data.validationImages)
       let progress = context.display.begin(
-        "Train subnets alone", unit: "networks", total: work.count, alreadyDone: work.count - open.count)
+        "Train subnets alone", unit: "networks", total: all.count, alreadyDone: all.count - open.count)
       defer { progress.finish() }
       try context.pool.forEach(open.count) { position in
         try Interruption.check()
-        let (repetition, subnet) = work[open[position]]
-        let index = subnets.firstIndex(of: subnet)!
-        let accuracy = try accuracyAlone(subnet, name: "alone-\(index + 1)-\(repetition)", context, evaluator)
+        let work = open[position]
+        let index = candidates.firstIndex(of: work.candidate)!
+        let accuracy = try accuracyAlone(
+          work.candidate, name: "alone-\(index + 1)-\(work.repetition)", context, evaluator)
         try log.append(
-          AloneRecord(subnet: subnet, repetition: repetition, steps: settings.steps, accuracy: accuracy))
+          AloneRecord(
+            space: work.candidate.space, subnet: work.candidate.subnet, repetition: work.repetition,
+            steps: settings.steps, accuracy: accuracy))
         progress.advance()
       }
     }
-    let records = try RecordLog<AloneRecord>.all(self.context.folder.paths.recordFile("ranking-alone"))
-    return work.compactMap { repetition, subnet in
-      records.first { $0.repetition == repetition && $0.subnet == subnet && $0.steps == settings.steps }
-    }
+    let records = try RecordLog<AloneRecord>.all(self.context.folder.paths.recordFile("\(prefix)-alone"))
+    return all.compactMap { wanted in records.first { $0.steps == settings.steps && work($0) == wanted } }
   }
 
   /// The accuracy of a subnet's integers after a training from nothing, with the supernet's batch and rates.
   private func accuracyAlone(
-    _ subnet: Subnet, name: String, _ context: RunContext, _ evaluator: SubnetEvaluator
+    _ candidate: Candidate, name: String, _ context: RunContext, _ evaluator: SubnetEvaluator
   ) throws -> Double {
     let rates = context.configuration.supernet
-    let graph = context.graph(subnet, of: space)
+    let graph = context.graph(candidate.subnet, of: candidate.space)
     let store = try ParameterStore(ParameterLayout([graph]), seed: context.seed(for: name))
     func train(_ phase: String, _ steps: Int, _ rate: Double, _ precision: Precision) throws {
       // The steps are part of the name: another number of them is another training.
       let training = CheckpointedTraining(
         context: context, network: "\(name)-\(settings.steps)", phase: phase, steps: steps, epoch: steps,
         batch: rates.batch,
-        rateKey: precision == .quantized ? "supernet.integer-learning-rate" : "supernet.learning-rate", space: space)
+        rateKey: precision == .quantized ? "supernet.integer-learning-rate" : "supernet.learning-rate",
+        space: candidate.space)
       if try training.isFinished(store) { return }
       if precision == .quantized {
         let images = try context.data.plainBatch(context.data.trainingSample(128, stream: "calibration")[...]).images
@@ -187,7 +248,11 @@ extension Run {
   ///   - alone: How many of them are also trained alone.
   ///   - repetitions: Trainings of each of those.
   ///   - steps: Of each, in float; a quarter as many follow with every quantiser in place.
-  public func ranking(subnets: Int, alone: Int, repetitions: Int, steps: Int) throws -> RankingAgreements {
+  ///   - acrossSpaces: Draws the subnets in random spaces of the hyperspace, where no supernet judges them, instead of the
+  ///     space found.
+  public func ranking(
+    subnets: Int, alone: Int, repetitions: Int, steps: Int, acrossSpaces: Bool = false
+  ) throws -> RankingAgreements {
     try requireOneProcess("ranking")
     try through(.design)
     let predictor = try ProfileStep(context: context).run()
@@ -195,26 +260,32 @@ extension Run {
     return try explaining("ranking") {
       let study = try RankingStudy(
         context: context, predictor: predictor, distillation: distillationStep(), space: design.best[0].space,
-        settings: .init(subnets: subnets, alone: alone, repetitions: repetitions, steps: steps))
+        settings: .init(
+          population: acrossSpaces ? .hyperspace : .spaceFound, subnets: subnets, alone: alone,
+          repetitions: repetitions, steps: steps))
       return RankingAgreements(try study.run())
     }
   }
 }
 
-/// A subnet of the space found, judged without training it.
+/// A subnet, judged without training it alone.
 public struct RankedSubnet: Codable, Hashable, Sendable {
+  /// Records of earlier versions have none: the space found.
+  public var space: SearchSpace?
   public var subnet: Subnet
   public var macs: Int
   public var parameters: Int
   public var predictedMilliseconds: Double
   /// Noise-to-signal ratio of each searched stage's part of the subnet, as the stage tables have them.
   public var stageLosses: [Double]
-  /// Share of the validation images named right in the supernet, as integers.
-  public var supernetAccuracy: Double
+  /// Share of the validation images named right in the supernet, as integers; `nil` outside the space found.
+  public var supernetAccuracy: Double?
 }
 
 /// A subnet that was trained alone.
 public struct AloneRecord: Codable, Hashable, Sendable {
+  /// Records of earlier versions have none: the space found.
+  public var space: SearchSpace?
   public var subnet: Subnet
   public var repetition: Int
   /// In float; a quarter as many followed with every quantiser in place.
