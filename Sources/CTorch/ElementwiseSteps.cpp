@@ -316,6 +316,7 @@ class PoolSteps : public torch::autograd::Function<PoolSteps> {
     const Tensor x = channels_innermost(input);
     const int64_t channels = x.size(1), area = x.size(2) * x.size(3);
     const LearnedQuantizer quantizer(scale, beta, max_scale);
+    const float factor = static_cast<float>(input_scale) / (quantizer.s() * static_cast<float>(area));
     // In steps of the output, before rounding.
     Tensor v = at::empty({x.size(0), channels, 1, 1}, at::TensorOptions(at::kFloat));
     Tensor y = at::empty_like(v);
@@ -326,9 +327,10 @@ class PoolSteps : public torch::autograd::Function<PoolSteps> {
         for (int64_t c = 0; c < channels; ++c) bytes[c] += from[place * channels + c] + static_cast<float>(zero);
       }
       for (int64_t c = 0; c < channels; ++c) {
-        const float mean = bytes[c] / static_cast<float>(area) - static_cast<float>(zero);
         const float origin = line ? quantizer.z() : 0;
-        const float steps = line ? ctorch::along(*line, mean) : static_cast<float>(input_scale) * mean / quantizer.s();
+        // ONNX Runtime has one factor for the sum of steps, OpenVINO a line for their mean. Sums are whole numbers.
+        const float steps = line ? ctorch::along(*line, bytes[c] / static_cast<float>(area) - static_cast<float>(zero))
+                                 : (bytes[c] - static_cast<float>(zero * static_cast<double>(area))) * factor;
         v.data_ptr<float>()[image * channels + c] = steps - origin;
         y.data_ptr<float>()[image * channels + c] =
             ctorch::clamped(std::nearbyint(steps) - origin, quantizer.lo(), quantizer.hi());

@@ -101,6 +101,8 @@ public struct AgreementCheck: Sendable {
       public var subnet: String
       /// Images with a logit that differs.
       public var images: Int
+      /// In the first of these images; `nil` where the parts of the network agree.
+      public var firstDifference: FirstDifference?
     }
   }
 
@@ -173,6 +175,7 @@ public struct AgreementCheck: Sendable {
     let evaluation = try IntegerEvaluation(network)
     let last = network.quantizers[graph.output]
     // Small images many at a time: what is done for each batch, with all the weights, costs more than they do.
+    var differing: [UInt8]?
     let together = max(20, min(250, 1_000_000 / (graph.inputShape.height * graph.inputShape.width)))
     for first in stride(from: 0, to: settings.images, by: together) {
       try Interruption.check()
@@ -192,15 +195,19 @@ public struct AgreementCheck: Sendable {
       for (image, label) in indices.map({ Int(data.labels[$0]) }).enumerated() {
         let range = image * hyperspace.classes..<(image + 1) * hyperspace.classes
         result.integersAndRuntime.add(integers[range], runtime[range])
+        if differing == nil, integers[range] != runtime[range] {
+          differing = Array(batch.bytes[image * size..<(image + 1) * size])
+        }
         result.trainerAndRuntime.add(trainer[range], runtime[range])
         if runtime[range].max() == runtime[range.lowerBound + label] { result.correct += 1 }
       }
     }
     let agreement = result.integersAndRuntime
-    if agreement.identical < agreement.images {
+    if let image = differing {
       result.differing = [
         .init(
-          index: index, space: space.encoding, subnet: subnet.encoding, images: agreement.images - agreement.identical)
+          index: index, space: space.encoding, subnet: subnet.encoding, images: agreement.images - agreement.identical,
+          firstDifference: try FirstDifference.find(network, image: image, runtime: settings.runtime))
       ]
       if let folder = settings.folder {
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)

@@ -17,16 +17,23 @@ struct ModelsStep {
   let predictor: LatencyPredictor
   /// What each file's latency is worth here.
   var effort = MeasurementEffort.report
+  /// Whether files that were timed on a busy machine are timed again.
+  var timesAgain = false
 
-  /// - Parameter chosen: Fastest first; none twice.
+  /// - Parameter chosen: None twice. Another call may give more, behind those of an earlier one.
   /// - Returns: One record each, by measured latency.
   func run(_ supernet: ParameterStore, _ chosen: [SubnetRecord]) throws -> [ModelRecord] {
     let networks = try train(chosen, supernet)
     return try measure(chosen, networks)
   }
 
-  /// The subnets to train on their own, fastest first.
-  static func choose(_ searched: [SubnetRecord], _ settings: RunConfiguration.FineTuning) -> [SubnetRecord] {
+  /// The subnets to train on their own: the configuration's, fastest first, and behind them more in the widest gaps of
+  /// latency that these leave.
+  ///
+  /// - Parameter count: In all, where more are wanted than the configuration has.
+  static func choose(
+    _ searched: [SubnetRecord], _ settings: RunConfiguration.FineTuning, count: Int = 0
+  ) -> [SubnetRecord] {
     let objectives = searched.map {
       Objectives(latencyMilliseconds: $0.predictedMilliseconds, accuracy: $0.accuracy)
     }
@@ -35,7 +42,8 @@ struct ModelsStep {
       case .front: ParetoFront.spread(objectives, count: settings.models)
       case .latencies: ParetoFront.overLatencies(objectives, count: settings.models)
       }
-    return chosen.map { searched[$0] }
+    let more = ParetoFront.inWidestGaps(objectives, chosen: chosen, count: count - chosen.count)
+    return (chosen + more).map { searched[$0] }
   }
 
   /// Trains each chosen subnet on its own, several side by side, and folds it into integers.
@@ -85,21 +93,35 @@ struct ModelsStep {
     let folder = context.folder.paths.models
     var done: [String: ModelRecord] = [:]
     let log = try context.folder.records("models", of: ModelRecord.self) { done[$0.file] = $0 }
+    let names = chosen.indices.map { "model-\($0 + 1).onnx" }
+    func isFinished(_ name: String) -> Bool { done[name].map { $0.gated || !timesAgain } ?? false }
     let progress = context.display.begin(
       "Export the models, run them on the test images and time them", unit: "models", total: chosen.count,
-      alreadyDone: done.count)
+      alreadyDone: names.count(where: isFinished))
     defer { progress.finish() }
     let test = try context.data.test()
     let meter = try context.meter()
     for (index, network) in networks.enumerated() {
       try Interruption.check()
-      let name = "model-\(index + 1).onnx"
-      guard done[name] == nil else { continue }
+      let name = names[index]
+      if isFinished(name) { continue }
       let bytes = try ONNXModel.bytes(network)
       let url = folder.appending(path: name)
       try AtomicFile.write(Data(bytes), to: url)
       // From the disk: what is reported is what the file does.
       let file = [UInt8](try Data(contentsOf: url))
+      if var record = done[name] {
+        let timing = try measure(file, name: name, with: meter)
+        progress.advance()
+        // What a busy machine gives is an upper bound: of two the lower one says more.
+        guard timing.isGated || timing.milliseconds < record.measuredMilliseconds else { continue }
+        record.measuredMilliseconds = timing.milliseconds
+        record.spreadPercent = timing.spreadPercent
+        record.gated = timing.isGated
+        try context.writeCard(record, network: network, space: space, timing: timing)
+        try log.append(record)
+        continue
+      }
       let evaluation = try context.device.evaluationRuntime.session(file).evaluate(test.pixels, labels: test.labels)
       let timing = try measure(file, name: name, with: meter)
       let record = ModelRecord(
@@ -111,8 +133,7 @@ struct ModelsStep {
       try log.append(record)
       progress.advance()
     }
-    let records = try RecordLog<ModelRecord>.all(context.folder.paths.recordFile("models"))
-    return records.sorted { $0.measuredMilliseconds < $1.measuredMilliseconds }
+    return try ModelRecord.all(in: context.folder.paths)
   }
 
   /// - Throws: `TrainingError` where the device answers nothing within a minute.

@@ -1,3 +1,4 @@
+import RunFolders
 public import SearchSpaces
 public import SpaceEvolution
 
@@ -90,6 +91,15 @@ public struct ModelRecord: Codable, Hashable, Sendable {
   public var parameters: Int
 
   public var accuracy: Double { Double(correct) / Double(max(1, images)) }
+
+  /// The models of a run folder, fastest first; of each file the last record, which has its last timing.
+  ///
+  /// - Throws: `RunFolderError` for a damaged record.
+  static func all(in paths: RunFolderPaths) throws -> [ModelRecord] {
+    let records: [ModelRecord] = try RecordLog.all(paths.recordFile("models"))
+    return Dictionary(records.map { ($0.file, $0) }, uniquingKeysWith: { $1 }).values
+      .sorted { ($0.measuredMilliseconds, $0.file) < ($1.measuredMilliseconds, $1.file) }
+  }
 }
 
 /// What the design of the space ended with.

@@ -140,6 +140,35 @@ public final class Run {
     return models
   }
 
+  /// Trains more of a finished run's subnets, each in the widest gap of latency between the models that there are, and
+  /// times files again that were timed on a busy machine.
+  ///
+  /// - Parameter count: Models in all, those that there are included; no number adds none.
+  /// - Returns: All models, fastest first.
+  public func refine(models count: Int = 0) throws -> [ModelRecord] {
+    try requireOneProcess("refine")
+    try through(.search)
+    let predictor = try ProfileStep(context: context).run()
+    let design = try DesignStep(context: context, predictor: predictor).run()
+    let space = design.best[0].space
+    let supernet = try SupernetStep(context: context, space: space).run()
+    let subnets: [SubnetRecord] = try RecordLog.all(context.folder.paths.recordFile("subnets"))
+    let models = try perform(.models) {
+      let there = try ModelRecord.all(in: context.folder.paths).count
+      let chosen = ModelsStep.choose(subnets, context.configuration.fineTuning, count: max(count, there))
+      if chosen.count < count {
+        context.display.note("The search has met subnets for \(chosen.count) models, not for \(count).")
+      }
+      return try ModelsStep(context: context.alone, space: space, predictor: predictor, timesAgain: true)
+        .run(supernet, chosen)
+    }
+    try perform(.report) {
+      let url = try Self.writeReport(paths: context.folder.paths, manifest: context.folder.manifest)
+      context.display.note("Report: \(url.path(percentEncoded: false))")
+    }
+    return models
+  }
+
   /// Trains, searches, exports and measures the space found, hand-designed and random spaces alike, and writes the page
   /// that compares them. All steps up to the design come first; every arm goes on where it was stopped.
   ///
@@ -161,6 +190,9 @@ public final class Run {
         context: context, predictor: predictor, design: design, repetitions: repetitions, randomSpaces: randomSpaces
       ).run()
     }
+    let losses = try explaining("comparison") {
+      try ComparisonLossesStep(context: context, predictor: predictor, distillation: distillationStep()).run(records)
+    }
     let crosswise = try explaining("crosswise comparison") {
       try otherDevice.map {
         try CrosswiseStep(
@@ -169,7 +201,8 @@ public final class Run {
       }
     }
     let report = ComparisonReport(
-      records: records, crosswise: crosswise ?? [], ranking: try RankingResult(.spaceFound, in: context.folder.paths),
+      records: records, crosswise: crosswise ?? [], losses: losses,
+      ranking: try RankingResult(.spaceFound, in: context.folder.paths),
       rankingOfSpaces: try RankingResult(.hyperspace, in: context.folder.paths), configuration: context.configuration,
       manifest: context.folder.manifest, device: predictor.device)
     let page = report.page()

@@ -40,8 +40,7 @@ struct RunReport {
     self.manifest = manifest
     self.configuration = configuration
     self.hyperspace = hyperspace
-    let models: [ModelRecord] = try all("models")
-    self.models = models.sorted { $0.measuredMilliseconds < $1.measuredMilliseconds }
+    models = try ModelRecord.all(in: paths)
     subnets = try all("subnets")
     training = try all("training")
     restarts = try all("restarts")

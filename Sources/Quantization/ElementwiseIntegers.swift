@@ -36,12 +36,17 @@ extension IntegerNetwork {
   ///
   /// - Precondition: the node is a global average pool.
   public func pooled(sum: Int, area: Int, at node: Int) -> UInt8 {
-    let input = quantizers[graph.nodes[node].inputs[0]]
-    let mean = Float(sum) / Float(area) - Float(input.zeroPoint)
-    return switch graph.arithmetic {
-    case .onnxRuntime: quantizers[node].quantize(input.scale * mean)
+    let (input, output) = (quantizers[graph.nodes[node].inputs[0]], quantizers[node])
+    switch graph.arithmetic {
+    // One factor for the sum, as of a convolution whose weights are all 1.
+    case .onnxRuntime:
+      let factor = input.scale / (output.scale * Float(area))
+      let steps = (Float(sum - area * Int(input.zeroPoint)) * factor).rounded(.toNearestOrEven)
+      return UInt8(max(0, min(255, steps + Float(output.zeroPoint))))
     // The scale of the input moves into the quantiser.
-    case .openVINO: IntervalQuantizer(quantizers[node], unit: input.scale).average(mean)
+    case .openVINO:
+      let mean = Float(sum) / Float(area) - Float(input.zeroPoint)
+      return IntervalQuantizer(output, unit: input.scale).average(mean)
     }
   }
 

@@ -71,6 +71,35 @@ struct RunCommand: ParsableCommand {
   }
 }
 
+struct RefineCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "refine",
+    abstract: "More models for a run, and latencies again that a busy machine has blurred.",
+    discussion: """
+      Each further model is the best subnet of the search about the middle of the widest gap of latency between those \
+      that there are; it is trained, exported and measured as they were. Files that were timed on a busy machine \
+      are timed again. A run that is not finished is finished first.
+      """)
+
+  @OptionGroup var options: RunOptions
+
+  @Option(help: "How many models the run is to have in all.")
+  var models = 0
+
+  @Flag(help: "Print the resulting models as JSON on standard output.")
+  var json = false
+
+  func validate() throws {
+    guard (0...1_000).contains(models) else { throw ValidationError("--models \(models): right would be 1 to 1000.") }
+  }
+
+  func run() throws {
+    let run = try options.open()
+    let models = try run.refine(models: models)
+    if json { try printJSON(models) } else { print(try run.resultText()) }
+  }
+}
+
 struct TrainCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "train", abstract: "The quantised-for-all supernet of the best space, and all steps before it.")

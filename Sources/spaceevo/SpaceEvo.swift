@@ -16,12 +16,11 @@ struct SpaceEvo: AsyncParsableCommand {
       """,
     version: Program.version,
     subcommands: [
-      RunCommand.self, StudyCommand.self, ProfileCommand.self, DistillCommand.self, EvolveCommand.self,
-      ScoreCommand.self, OptimumCommand.self, AgreementCommand.self, TablesCommand.self, TrainCommand.self,
-      SearchCommand.self,
-      CompareCommand.self, RankingCommand.self, ExportCommand.self, EvaluateCommand.self, VerifyCommand.self,
-      MeasureCommand.self,
-      PredictCommand.self, CostCommand.self, ReportCommand.self,
+      RunCommand.self, RefineCommand.self, StudyCommand.self, ProfileCommand.self, DistillCommand.self,
+      EvolveCommand.self, ScoreCommand.self, OptimumCommand.self, AgreementCommand.self, TablesCommand.self,
+      TrainCommand.self, SearchCommand.self, CompareCommand.self, RankingCommand.self, ExportCommand.self,
+      EvaluateCommand.self, VerifyCommand.self, MeasureCommand.self, PredictCommand.self, CostCommand.self,
+      ReportCommand.self,
     ])
 
   /// Runs the command, and turns its errors into the documented exit status.

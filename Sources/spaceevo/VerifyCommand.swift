@@ -115,6 +115,11 @@ struct VerifyCommand: ParsableCommand {
         + (result.floatProducts.map { "; convolutions left in real numbers: \($0)" } ?? ""))
     for subnet in result.differing {
       print("subnet \(subnet.index): \(subnet.images) images differ; \(subnet.space) \(subnet.subnet)")
+      if let first = subnet.firstDifference {
+        print(
+          "  first in \(first.node), \(first.operation): \(first.bytes) of \(first.of) bytes, by \(first.steps) at most"
+        )
+      }
     }
   }
 }

@@ -100,6 +100,34 @@ struct ParityTests {
     }
   }
 
+  @Test(
+    "Averages of any number of places are rounded alike where every other sum is as good as a tie",
+    arguments: [1, 4, 6, 9, 25, 49])
+  func averages(area: Int) throws {
+    var generator = SeededGenerator(seed: 6, stream: "averages-\(area)")
+    let pool = KernelSignature(
+      kind: .globalAveragePool,
+      input: TensorShape(
+        channels: 512, height: area == 6 ? 2 : Int(Double(area).squareRoot()),
+        width: area == 6 ? 3 : Int(Double(area).squareRoot())), range: .unbounded)
+    for _ in 0..<40 {
+      var network = IntegerNetwork(randomWeights: 1, for: NetworkGraph(pool))
+      let input = AffineQuantizer(
+        scale: Float((0.3 + generator.uniform()) / 64), zeroPoint: UInt8(generator.next(below: 256)))
+      network.quantizers[0] = input
+      // An odd sum is half a step, but for what single precision makes of the three numbers.
+      network.quantizers[1] = AffineQuantizer(
+        scale: 2 * input.scale / Float(area), zeroPoint: UInt8(generator.next(below: 256)))
+      let map = (0..<512).flatMap { channel -> [UInt8] in
+        // About the zero point, so that few averages are cut off.
+        (0..<area).map { _ in UInt8(max(0, min(255, Int(input.zeroPoint) + generator.next(below: 9) - 4))) }
+      }
+      let model = try ONNXModel.bytes(
+        network, .init(input: .maps(.channelsFirst), output: .map(.channelsFirst)))
+      #expect(try OnnxRuntimeSession(model).run(maps: [map]) == network.evaluate(maps: [map]).last)
+    }
+  }
+
   @Test("Zeros around a map with a zero point of its own are the runtime's too, with every kernel and stride")
   func padding() throws {
     var generator = SeededGenerator(seed: 21)

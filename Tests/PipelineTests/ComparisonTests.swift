@@ -32,6 +32,17 @@ import Testing
     // The found space has the best score: that is how it was found.
     #expect(records[0].score == records.map(\.score).max())
     #expect(try String(contentsOf: page, encoding: .utf8).contains("Kendall"))
+    // The exported subnets of all spaces are judged by their stage losses, each once.
+    var losses: [RankedSubnet] = []
+    let lossesFile = RunFolderPaths(root: folder.appending(path: "run")).recordFile("comparison-losses")
+    try RecordLog<RankedSubnet>.read(lossesFile) { losses.append($0) }
+    let exported = Set(
+      records.flatMap { record in
+        record.entries.compactMap(\.model).map { [record.arm.space.encoding, $0.subnet.encoding] }
+      })
+    #expect(Set(losses.map { [$0.space!.encoding, $0.subnet.encoding] }) == exported && losses.count == exported.count)
+    #expect(losses.allSatisfy { $0.stageLosses.count == 2 && $0.stageLosses.allSatisfy { $0 > 0 && $0 < 10 } })
+    #expect(try String(contentsOf: page, encoding: .utf8).contains("judged by the losses of their distilled stages"))
 
     // The same command again repeats nothing; a second device is added to what is there.
     #expect {
@@ -44,6 +55,9 @@ import Testing
     var again = 0
     try RecordLog<ComparisonRecord>.read(file) { _ in again += 1 }
     #expect(again == records.count)
+    again = 0
+    try RecordLog<RankedSubnet>.read(lossesFile) { _ in again += 1 }
+    #expect(again == losses.count)
 
     let paths = RunFolderPaths(root: folder.appending(path: "run"))
     var cells: [CrosswiseRecord] = []

@@ -71,6 +71,41 @@ import Testing
     }
   }
 
+  @Test func `a refined run has more models, and what it had is as it was`() throws {
+    let folder = try TinyRun.makeFolder()
+    defer { try? FileManager.default.removeItem(at: folder) }
+    // One model, so that there is a gap above it.
+    let text = try String(contentsOf: folder.appending(path: "run.yaml"), encoding: .utf8)
+    try Data(text.replacing("models: 3, steps: 20", with: "models: 1, steps: 4").utf8).write(
+      to: folder.appending(path: "run.yaml"))
+    let first = try TinyRun.open("run", in: folder).through(.report)
+    #expect(first.map(\.file) == ["model-1.onnx"])
+    let bytes = try Data(contentsOf: folder.appending(path: "run/models/model-1.onnx"))
+    // As if the machine had been busy, and had taken ten seconds an image.
+    let file = folder.appending(path: "run/records/models.jsonl")
+    var busy = first[0]
+    (busy.gated, busy.measuredMilliseconds) = (false, 10_000)
+    try Data(("{\"v\":1," + String(decoding: JSONEncoder().encode(busy), as: UTF8.self).dropFirst() + "\n").utf8)
+      .write(to: file)
+
+    let refined = try TinyRun.open("run", in: folder).refine(models: 2)
+    #expect(refined.map(\.file).sorted() == ["model-1.onnx", "model-2.onnx"])
+    #expect(Set(refined.map(\.subnet)).count == 2)
+    let again = try #require(refined.first { $0.file == "model-1.onnx" })
+    #expect(again.measuredMilliseconds < 1_000)
+    #expect(again.correct == first[0].correct && again.subnet == first[0].subnet)
+    #expect(try Data(contentsOf: folder.appending(path: "run/models/model-1.onnx")) == bytes)
+    for model in refined {
+      let name = model.file.replacing(".onnx", with: ".json")
+      let card = try String(contentsOf: folder.appending(path: "run/models/\(name)"), encoding: .utf8)
+      #expect(card.contains("\"milliseconds\" : \(model.measuredMilliseconds)"))
+    }
+    // The run itself takes nothing back.
+    #expect(try TinyRun.open("run", in: folder).through(.report).count == 2)
+    #expect(
+      try String(contentsOf: folder.appending(path: "run/report.html"), encoding: .utf8).contains("model-2.onnx"))
+  }
+
   @Test func `a second process on a run folder is refused, and so is another configuration`() throws {
     let folder = try TinyRun.makeFolder()
     defer { try? FileManager.default.removeItem(at: folder) }

@@ -96,4 +96,21 @@ import Testing
     #expect(ParetoFront.overLatencies(objectives([(1, 0.5), (1, 0.6)]), count: 3) == [1])
     #expect(ParetoFront.overLatencies([], count: 3) == [])
   }
+
+  @Test func `further choices fill the widest gaps, one after another`() {
+    let points = objectives([
+      (1, 0.5), (2, 0.6), (16, 0.8), (4, 0.7), (5.5, 0.65), (2.1, 0.9), (1.4, 0.55), (16, 0.1), (32, 0.4),
+    ])
+    // 2 to 16 is widest: of its middle half 4 is the most accurate, 2.1 is more so and close to an end. Then comes 4 to
+    // 16, where 5.5 is all there is; the others are as wide as each other. A latency that is chosen is in no gap.
+    let all = ParetoFront.inWidestGaps(points, chosen: [0, 1, 2], count: 9)
+    #expect(Array(all.prefix(2)) == [3, 4] && Set(all) == [3, 4, 5, 6, 8])
+    for count in 0..<all.count {
+      #expect(ParetoFront.inWidestGaps(points, chosen: [0, 1, 2], count: count) == Array(all.prefix(count)))
+    }
+    #expect(ParetoFront.inWidestGaps(points, chosen: [0], count: 1) == [3])
+    #expect(ParetoFront.inWidestGaps(points, chosen: [8], count: 3) == [])
+    #expect(ParetoFront.inWidestGaps([], chosen: [], count: 3) == [])
+    #expect(ParetoFront.inWidestGaps(points, chosen: [0, 1, 2], count: -1) == [])
+  }
 }

@@ -9,6 +9,7 @@ struct ComparisonReport {
   let records: [ComparisonRecord]
   /// Empty where one device alone took part.
   let crosswise: [CrosswiseRecord]
+  let losses: ComparedLosses
   /// `nil` where there was no such study.
   let ranking: RankingResult?
   /// The same over spaces of the whole hyperspace.
@@ -181,6 +182,14 @@ struct ComparisonReport {
 
   private var rankingSection: ReportPage.Section {
     var parts: [ReportPage.Block] = []
+    if let table = losses.table {
+      parts += [
+        .paragraph(
+          "The exported subnets of all spaces above, judged by the losses of their distilled stages and by what costs nothing "
+            + "to know: what the losses say of one space's subnets against another's."),
+        .table(table),
+      ]
+    }
     if let ranking {
       parts += [
         .paragraph(

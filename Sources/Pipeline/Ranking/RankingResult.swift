@@ -9,19 +9,6 @@ struct RankingResult {
   let alone: [AloneRecord]
   let steps: Int
 
-  /// A way of judging a subnet; the larger the better.
-  private static let judges: [(name: String, value: @Sendable (RankedSubnet) -> Double?)] = [
-    ("Sum of stage losses", { -$0.stageLosses.reduce(0, +) }),
-    ("Sum of their logarithms", { -$0.stageLosses.reduce(0) { $0 + log(max($1, 1e-9)) } }),
-    ("Accuracy in the supernet", { $0.supernetAccuracy }),
-    ("MACs", { Double($0.macs) }),
-    ("Parameters", { Double($0.parameters) }),
-    ("Predicted latency", { $0.predictedMilliseconds }),
-  ]
-
-  /// Stages of different weight, fitted to other networks than those that are ranked.
-  private static let fitted = "Sum of logarithms with fitted weights"
-
   /// Networks that were trained alone, and their mean accuracy over the repetitions.
   private var trained: [(subnet: RankedSubnet, accuracy: Double)] {
     subnets.compactMap { subnet in
@@ -33,14 +20,14 @@ struct RankingResult {
   /// With training alone as the truth.
   var withAlone: [RankingAgreement] {
     let trained = trained
-    return agreements(Self.judges, trained.map(\.subnet), trained.map(\.accuracy))
+    return RankingAgreement.all(trained.map(\.subnet), trained.map(\.accuracy))
   }
 
   /// With the supernet as the truth; `nil` where there is none.
   var withSupernet: [RankingAgreement]? {
     let accuracies = subnets.compactMap(\.supernetAccuracy)
     guard accuracies.count == subnets.count else { return nil }
-    return agreements(Self.judges.filter { $0.name != "Accuracy in the supernet" }, subnets, accuracies)
+    return RankingAgreement.all(subnets, accuracies, supernetIsTruth: true)
   }
 
   /// Kendall's tau between two trainings of the same networks alone: no judge can be expected to agree better.
@@ -56,15 +43,71 @@ struct RankingResult {
     return pairs.count < 3 ? nil : Statistics.kendallTau(pairs.map(\.0), pairs.map(\.1))
   }
 
-  private func agreements(
-    _ judges: [(name: String, value: @Sendable (RankedSubnet) -> Double?)], _ subnets: [RankedSubnet],
-    _ truth: [Double]
-  ) -> [RankingAgreement] {
-    var values = judges.map { (name: $0.name, values: subnets.compactMap($0.value)) }
+  // MARK: - Tables
+
+  var aloneTable: Table {
+    let seeds = Set(alone.map(\.repetition)).count
+    let ceiling =
+      repeatability.map {
+        " Two trainings of the same networks agree with each other by \(NumberText.fixed($0, decimals: 2))."
+      } ?? ""
+    return RankingAgreement.table(
+      withAlone,
+      caption:
+        "Kendall's tau with the accuracy of \(NumberText.count(withAlone[0].networks)) networks, each trained alone "
+        + "for \(NumberText.count(steps)) steps in float and \(NumberText.count(max(1, steps / 4))) with every quantiser in "
+        + "place, mean over \(seeds) seed\(seeds == 1 ? "" : "s").\(ceiling)")
+  }
+
+  /// `nil` where no supernet has judged the subnets.
+  var supernetTable: Table? {
+    withSupernet.map {
+      RankingAgreement.table(
+        $0, caption: "Kendall's tau with the accuracy in the supernet, over \(NumberText.count(subnets.count)) subnets."
+      )
+    }
+  }
+}
+
+/// Kendall's tau of one way of judging subnets with a truth, and with what size alone explains taken out.
+public struct RankingAgreement: Codable, Hashable, Sendable {
+  public var judge: String
+  public var networks: Int
+  public var tau: Double
+  /// Where 90 % of the taus lie when networks are drawn again with replacement.
+  public var interval: [Double]
+  /// Partial taus: among networks of equal MACs, and of equal latency.
+  public var tauAtEqualMACs: Double
+  public var tauAtEqualLatency: Double
+}
+
+extension RankingAgreement {
+  /// A way of judging a subnet; the larger the better.
+  private static let judges: [(name: String, value: @Sendable (RankedSubnet) -> Double?)] = [
+    ("Sum of stage losses", { -$0.stageLosses.reduce(0, +) }),
+    ("Sum of their logarithms", { -$0.stageLosses.reduce(0) { $0 + log(max($1, 1e-9)) } }),
+    (supernet, { $0.supernetAccuracy }),
+    ("MACs", { Double($0.macs) }),
+    ("Parameters", { Double($0.parameters) }),
+    ("Predicted latency", { $0.predictedMilliseconds }),
+  ]
+
+  private static let supernet = "Accuracy in the supernet"
+  /// Stages of different weight, fitted to other networks than those that are ranked.
+  private static let fitted = "Sum of logarithms with fitted weights"
+
+  /// Each way of judging that all of the subnets have.
+  ///
+  /// - Parameters:
+  ///   - truth: One accuracy a subnet.
+  ///   - supernetIsTruth: The supernet is then no judge.
+  static func all(_ subnets: [RankedSubnet], _ truth: [Double], supernetIsTruth: Bool = false) -> [RankingAgreement] {
+    var values = judges.filter { $0.name != supernet || !supernetIsTruth }
+      .map { (name: $0.name, values: subnets.compactMap($0.value)) }
       .filter { $0.values.count == subnets.count }
     let logarithms = subnets.map { $0.stageLosses.map { -log(max($0, 1e-9)) } }
-    if let fitted = StageWeights.judged(logarithms, truth) {
-      values.insert((Self.fitted, fitted), at: 2)
+    if let weighted = StageWeights.judged(logarithms, truth) {
+      values.insert((fitted, weighted), at: 2)
     }
     return values.map { judge in
       RankingAgreement(
@@ -76,32 +119,7 @@ struct RankingResult {
     }
   }
 
-  // MARK: - Tables
-
-  var aloneTable: Table {
-    let seeds = Set(alone.map(\.repetition)).count
-    let ceiling =
-      repeatability.map {
-        " Two trainings of the same networks agree with each other by \(NumberText.fixed($0, decimals: 2))."
-      } ?? ""
-    return table(
-      withAlone,
-      caption:
-        "Kendall's tau with the accuracy of \(NumberText.count(withAlone[0].networks)) networks, each trained alone "
-        + "for \(NumberText.count(steps)) steps in float and \(NumberText.count(max(1, steps / 4))) with every quantiser in "
-        + "place, mean over \(seeds) seed\(seeds == 1 ? "" : "s").\(ceiling)")
-  }
-
-  /// `nil` where no supernet has judged the subnets.
-  var supernetTable: Table? {
-    withSupernet.map {
-      table(
-        $0, caption: "Kendall's tau with the accuracy in the supernet, over \(NumberText.count(subnets.count)) subnets."
-      )
-    }
-  }
-
-  private func table(_ agreements: [RankingAgreement], caption: String) -> Table {
+  static func table(_ agreements: [RankingAgreement], caption: String) -> Table {
     func text(_ tau: Double) -> String { NumberText.fixed(tau, decimals: 2) }
     return Table(
       caption: caption + " Partial taus take out what MACs, or latency, explain.",
@@ -119,18 +137,6 @@ struct RankingResult {
         ]
       })
   }
-}
-
-/// Kendall's tau of one way of judging subnets with a truth, and with what size alone explains taken out.
-public struct RankingAgreement: Codable, Hashable, Sendable {
-  public var judge: String
-  public var networks: Int
-  public var tau: Double
-  /// Where 90 % of the taus lie when networks are drawn again with replacement.
-  public var interval: [Double]
-  /// Partial taus: among networks of equal MACs, and of equal latency.
-  public var tauAtEqualMACs: Double
-  public var tauAtEqualLatency: Double
 }
 
 /// What a ranking study found.

@@ -89,7 +89,7 @@ struct RankingStudy {
     if !open.isEmpty {
       let supernet = settings.population == .spaceFound ? try supernet() : nil
       let evaluator = try context.evaluator(images: context.configuration.data.validationImages)
-      let stages = try stages(of: Set(open.map(\.space)))
+      let losses = try StageLosses(of: Set(open.map(\.space)), distillation: distillation, context: context)
       let progress = context.display.begin(
         supernet == nil ? "Judge subnets by stage losses" : "Judge subnets by stage losses and by the supernet",
         unit: "subnets", total: candidates.count, alreadyDone: candidates.count - open.count)
@@ -99,11 +99,8 @@ struct RankingStudy {
         let (space, subnet) = (open[position].space, open[position].subnet)
         let graph = context.graph(subnet, of: space)
         let record = RankedSubnet(
-          space: space, subnet: subnet, macs: graph.cost.macs, parameters: graph.cost.parameters,
-          predictedMilliseconds: predictor.milliseconds(of: graph),
-          stageLosses: try zip(searched, space.blockTypes).map { stage, block in
-            try stages[StageKind(stage: stage, block: block)]!.loss(of: subnet)
-          },
+          space: space, subnet: subnet, cost: graph.cost, predictedMilliseconds: predictor.milliseconds(of: graph),
+          stageLosses: try losses(of: subnet, in: space),
           supernetAccuracy: try supernet.map { try evaluator.accuracy(of: graph, $0, precision: .quantized) })
         try log.append(record)
         progress.advance()
@@ -119,48 +116,6 @@ struct RankingStudy {
     let folder = context.folder.paths.root.appending(path: path).path(percentEncoded: false)
     let context = FileManager.default.fileExists(atPath: folder) ? try context.inside(path) : context
     return try SupernetStep(context: context, space: space).run()
-  }
-
-  /// One searched stage with the block type that the space has there, and what the distillation left of it.
-  private struct Stage {
-    let index: Int
-    let training: StageTraining
-    let store: ParameterStore
-
-    /// As a row of the stage tables would have it.
-    func loss(of subnet: Subnet) throws -> Double {
-      let inputWidth = index == 0 ? subnet.stemWidth : subnet.stages[index - 1].last!.width
-      return try training.tableLoss(
-        .init(inputWidth: inputWidth, blocks: subnet.stages[index]), store, precision: .quantized)
-    }
-  }
-
-  private struct StageKind: Hashable {
-    let stage: Int
-    let block: Int
-  }
-
-  /// Indices of the stages that have a loss.
-  private var searched: [Int] {
-    context.hyperspace.stages.indices.filter { context.hyperspace.stages[$0].isSearched }
-  }
-
-  /// All that the spaces have.
-  private func stages(of spaces: Set<SearchSpace>) throws -> [StageKind: Stage] {
-    let maps = try distillation.maps()
-    let jobs = distillation.jobs()
-    var stages: [StageKind: Stage] = [:]
-    for space in spaces {
-      for (index, block) in zip(searched, space.blockTypes) where stages[.init(stage: index, block: block)] == nil {
-        let job = jobs.first { $0.stage == index && $0.block == block }!
-        let file = distillation.checkpoint(job, .quantized)
-        stages[.init(stage: index, block: block)] = Stage(
-          index: index,
-          training: StageTraining(settings: context.configuration.distillation, maps: maps, job: job),
-          store: try ParameterStore(job.distillation.layout, from: Safetensors(contentsOf: file)))
-      }
-    }
-    return stages
   }
 
   // MARK: - Alone
@@ -266,20 +221,6 @@ extension Run {
       return RankingAgreements(try study.run())
     }
   }
-}
-
-/// A subnet, judged without training it alone.
-public struct RankedSubnet: Codable, Hashable, Sendable {
-  /// Records of earlier versions have none: the space found.
-  public var space: SearchSpace?
-  public var subnet: Subnet
-  public var macs: Int
-  public var parameters: Int
-  public var predictedMilliseconds: Double
-  /// Noise-to-signal ratio of each searched stage's part of the subnet, as the stage tables have them.
-  public var stageLosses: [Double]
-  /// Share of the validation images named right in the supernet, as integers; `nil` outside the space found.
-  public var supernetAccuracy: Double?
 }
 
 /// A subnet that was trained alone.

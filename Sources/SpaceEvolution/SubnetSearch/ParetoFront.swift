@@ -104,6 +104,36 @@ public enum ParetoFront {
     chosen[0] = fastest
     return chosen.compactMap(\.self)
   }
+
+  /// Up to `count` further indices, in the order in which they are chosen: each the most accurate point about the middle of
+  /// the widest gap of latency, on a logarithmic scale, that those chosen before it leave. What is slower than all of them
+  /// is a gap too.
+  ///
+  /// - Returns: The first of a larger number of them; fewer where no gap has a point left.
+  public static func inWidestGaps(_ objectives: [Objectives], chosen: [Int], count: Int) -> [Int] {
+    func best(from: Double, to: Double) -> Int? {
+      objectives.indices.filter { from < objectives[$0].latencyPosition && objectives[$0].latencyPosition < to }
+        .max { objectives[$0].accuracy < objectives[$1].accuracy }
+    }
+    // At its middle half first: a point close to one end leaves the gap nearly as wide as it was.
+    func best(in gap: (from: Double, to: Double)) -> Int? {
+      let quarter = (gap.to - gap.from) / 4
+      return best(from: gap.from + quarter, to: gap.to - quarter) ?? best(from: gap.from, to: gap.to)
+    }
+    guard let slowest = objectives.map(\.latencyPosition).max() else { return [] }
+    var positions = chosen.map { objectives[$0].latencyPosition }.sorted()
+    var further: [Int] = []
+    while further.count < count, let last = positions.last {
+      var gaps = zip(positions, positions.dropFirst()).map { (from: $0, to: $1) }
+      // The slowest point itself is in it.
+      if slowest > last { gaps.append((last, slowest.nextUp)) }
+      gaps.sort { $0.to - $0.from > $1.to - $1.from }
+      guard let point = gaps.lazy.compactMap(best(in:)).first else { break }
+      further.append(point)
+      positions = (positions + [objectives[point].latencyPosition]).sorted()
+    }
+    return further
+  }
 }
 
 extension Objectives {
