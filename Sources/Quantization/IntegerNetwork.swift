@@ -23,8 +23,9 @@ public struct IntegerConvolution: Hashable, Sendable {
 /// A convolution sums `weights * (input - zeroPoint)` in int32. What follows is the device's
 /// (`NetworkGraph.arithmetic`), every operation in single precision, half rounded to even:
 ///
-/// - ONNX Runtime: `round((sum + bias) * (inputScale * weightScale / outputScale)) + zeroPoint`. Every other node computes
-///   in real numbers between dequantised inputs and its quantised output, in the order of that runtime's kernels.
+/// - ONNX Runtime: `round((sum + bias) * (inputScale * weightScale / outputScale)) + zeroPoint`; an average over `n` places
+///   likewise, `round(sum * (inputScale / (outputScale * n))) + zeroPoint`. Every other node computes in real numbers
+///   between dequantised inputs and its quantised output, in the order of that runtime's kernels.
 /// - OpenVINO: `sum * (inputScale * weightScale) + realBias`, quantised by the interval that the bytes cover
 ///   (`IntervalQuantizer`), as every other node's output is. A convolution or an activation whose output is not quantised
 ///   (`Node.quantizesOutput`) hands that sum, clamped at 0 or to 0...6 where it has that range, to the addition that reads
