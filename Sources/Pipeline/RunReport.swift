@@ -121,16 +121,19 @@ struct RunReport {
   }
 
   private var frontChart: XYChart {
-    XYChart(
+    let dominated = Set(dominatedFiles)
+    func points(where isWanted: (ModelRecord) -> Bool) -> [XYChart.Point] {
+      models.filter(isWanted).map {
+        .init(x: $0.measuredMilliseconds, y: 100 * $0.accuracy, label: $0.file.replacing(".onnx", with: ""))
+      }
+    }
+    // The steps say what is to be had at a latency: a model that another is ahead of stands below them.
+    let behind = points { dominated.contains($0.file) }
+    return XYChart(
       "Accuracy against latency", x: Axis("Measured INT8 latency", unit: "ms", scale: .logarithmic),
       y: Axis("Test images right", unit: "%"),
-      series: [
-        .init(
-          "Exported models", style: .front,
-          points: models.map {
-            .init(x: $0.measuredMilliseconds, y: 100 * $0.accuracy, label: $0.file.replacing(".onnx", with: ""))
-          })
-      ] + handDesignedFronts)
+      series: [.init("Exported models", style: .front, points: points { !dominated.contains($0.file) })]
+        + (behind.isEmpty ? [] : [.init("Another is ahead", style: .points, points: behind)]) + handDesignedFronts)
   }
 
   /// Fronts of the hand-designed spaces that `compare` trained with the same budget; none where it was not run.
