@@ -27,9 +27,8 @@ public struct FirstDifference: Hashable, Sendable, Codable {
   ) throws -> FirstDifference? {
     let expected = network.evaluate(image)
     for index in network.graph.nodes.indices.dropFirst() where network.graph.nodes[index].quantizesOutput {
-      let part = network.prefix(through: index)
-      guard part.graph.readersOfRealNumbersAdd else { continue }
-      let model = try ONNXModel.bytes(part, .init(input: .maps(.channelsFirst), output: .map(.channelsFirst)))
+      let model = try ONNXModel.bytes(
+        network.prefix(through: index), .init(input: .maps(.channelsFirst), output: .map(.channelsFirst)))
       let map = try runtime.session(model).run(maps: [image])
       let steps = zip(map, expected[index]).map { abs(Int($0) - Int($1)) }
       guard let most = steps.max(), most > 0 else { continue }

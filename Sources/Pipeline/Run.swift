@@ -191,7 +191,7 @@ public final class Run {
       ).run()
     }
     let losses = try explaining("comparison") {
-      try ComparisonLossesStep(context: context, predictor: predictor, distillation: distillationStep()).run(records)
+      try ComparisonLossesStep(context: context, distillation: distillationStep()).run(records)
     }
     let crosswise = try explaining("crosswise comparison") {
       try otherDevice.map {

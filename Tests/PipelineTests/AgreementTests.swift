@@ -1,6 +1,9 @@
 import Datasets
+import DeviceLatency
 import InferenceRuntimes
+import NetworkGraphs
 import Pipeline
+import Quantization
 import SearchSpaces
 import Testing
 
@@ -20,6 +23,33 @@ import Testing
     #expect(result.integersAndRuntime.sameClass == 20 * subnets && result.integersAndRuntime.largestSteps == 0)
     #expect(result.floatProducts == 0)
     #expect(result.trainerAndRuntime == result.integersAndRuntime)
+  }
+
+  @Test func `the first node that differs is found, and none where the arithmetic is the runtime's`() throws {
+    // Averages of nine bytes of which every other one is as good as a tie: the two runtimes round them differently.
+    let pool = KernelSignature(
+      kind: .globalAveragePool, input: TensorShape(channels: 512, height: 3, width: 3), range: .unbounded)
+    var network = IntegerNetwork(randomWeights: 1, for: NetworkGraph(pool))
+    let input = AffineQuantizer(scale: 0.013, zeroPoint: 100)
+    network.quantizers = [input, AffineQuantizer(scale: 2 * input.scale / 9, zeroPoint: 50)]
+    var generator = SeededGenerator(seed: 8, stream: "first-difference")
+    let image = (0..<512 * 9).map { _ in UInt8(96 + generator.next(below: 9)) }
+    #expect(try FirstDifference.find(network, image: image, runtime: .onnxRuntime) == nil)
+    network.graph.arithmetic = .openVINO
+    let first = try #require(try FirstDifference.find(network, image: image, runtime: .onnxRuntime))
+    #expect(first.node == network.graph.nodes[1].name && first.operation == "globalAveragePool")
+    #expect(first.bytes > 0 && first.of == 512 && first.steps == 1)
+
+    // Whole networks, whose parts take what they need of the nodes before them.
+    let hyperspace = try #require(Hyperspace.builtIn("mini32"))
+    for type in hyperspace.blockTypes.indices {
+      var space = hyperspace.randomSpace(using: &generator)
+      space.blockTypes = space.blockTypes.map { _ in type }
+      let graph = try NetworkGraph(hyperspace.randomSubnet(of: space, using: &generator), of: space, in: hyperspace)
+      let network = IntegerNetwork(randomWeights: 3, for: graph)
+      let image = (0..<1_024).map { _ in UInt8(generator.next(below: 256)) }
+      #expect(try FirstDifference.find(network, image: image, runtime: .onnxRuntime) == nil)
+    }
   }
 
   @Test func `too few images are refused`() throws {

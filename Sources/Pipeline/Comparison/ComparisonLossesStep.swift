@@ -10,26 +10,27 @@ import TorchTraining
 /// what the design of a space stands on.
 struct ComparisonLossesStep {
   let context: RunContext
-  let predictor: LatencyPredictor
   let distillation: DistillationStep
 
   /// - Returns: Each compared file's subnet once, with the accuracy of its file; the mean where several seeds chose it.
   func run(_ comparison: [ComparisonRecord]) throws -> ComparedLosses {
-    var accuracies: [Key: [Double]] = [:]
-    var models: [(key: Key, model: ModelRecord)] = []
+    var accuracies: [SubnetOfSpace: [Double]] = [:]
+    var models: [(key: SubnetOfSpace, model: ModelRecord)] = []
     for record in comparison {
       // Two latencies may share a file.
       var files = Set<String>()
       for model in record.models where files.insert(model.file).inserted {
-        let key = Key(space: record.arm.space, subnet: model.subnet)
+        let key = SubnetOfSpace(space: record.arm.space, subnet: model.subnet)
         if accuracies[key] == nil { models.append((key, model)) }
         accuracies[key, default: []].append(model.accuracy)
       }
     }
-    var judged: [Key: RankedSubnet] = [:]
-    let log = try context.folder.records("comparison-losses") { (record: RankedSubnet) in
-      judged[Key(space: record.space!, subnet: record.subnet)] = record
+    var judged: [SubnetOfSpace: RankedSubnet] = [:]
+    func note(_ record: RankedSubnet) {
+      guard let space = record.space else { return }
+      judged[SubnetOfSpace(space: space, subnet: record.subnet)] = record
     }
+    let log = try context.folder.records("comparison-losses", of: RankedSubnet.self, each: note)
     let open = models.filter { judged[$0.key] == nil }
     if !open.isEmpty {
       let losses = try StageLosses(
@@ -48,17 +49,10 @@ struct ComparisonLossesStep {
             supernetAccuracy: nil))
         progress.advance()
       }
-      for record in try RecordLog<RankedSubnet>.all(context.folder.paths.recordFile("comparison-losses")) {
-        judged[Key(space: record.space!, subnet: record.subnet)] = record
-      }
+      try RecordLog<RankedSubnet>.all(context.folder.paths.recordFile("comparison-losses")).forEach(note)
     }
     return ComparedLosses(
       subnets: models.map { judged[$0.key]! }, accuracies: models.map { Statistics.mean(accuracies[$0.key]!) })
-  }
-
-  private struct Key: Hashable {
-    let space: SearchSpace
-    let subnet: Subnet
   }
 }
 

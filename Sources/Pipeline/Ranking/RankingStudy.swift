@@ -54,17 +54,12 @@ struct RankingStudy {
     )
   }
 
-  private struct Candidate: Hashable {
-    let space: SearchSpace
-    let subnet: Subnet
-  }
-
   /// Random subnets, none twice; a larger number begins with those of a smaller.
-  private func drawn() -> [Candidate] {
+  private func drawn() -> [SubnetOfSpace] {
     var generator = SeededGenerator(
       seed: context.configuration.seed, stream: "\(settings.population.prefix)-subnets")
-    var candidates: [Candidate] = []
-    var known = Set<Candidate>()
+    var candidates: [SubnetOfSpace] = []
+    var known = Set<SubnetOfSpace>()
     // A space may have fewer subnets than are asked for.
     for _ in 0..<20 * settings.subnets where candidates.count < settings.subnets {
       let space =
@@ -72,7 +67,7 @@ struct RankingStudy {
         case .spaceFound: space
         case .hyperspace: context.hyperspace.randomSpace(using: &generator)
         }
-      let candidate = Candidate(space: space, subnet: context.hyperspace.randomSubnet(of: space, using: &generator))
+      let candidate = SubnetOfSpace(space: space, subnet: context.hyperspace.randomSubnet(of: space, using: &generator))
       if known.insert(candidate).inserted { candidates.append(candidate) }
     }
     return candidates
@@ -80,10 +75,12 @@ struct RankingStudy {
 
   // MARK: - By stage losses and by the supernet
 
-  private func judged(_ candidates: [Candidate]) throws -> [RankedSubnet] {
-    func candidate(_ record: RankedSubnet) -> Candidate { .init(space: record.space ?? space, subnet: record.subnet) }
+  private func judged(_ candidates: [SubnetOfSpace]) throws -> [RankedSubnet] {
+    func candidate(_ record: RankedSubnet) -> SubnetOfSpace {
+      .init(space: record.space ?? space, subnet: record.subnet)
+    }
     let name = "\(settings.population.prefix)-subnets"
-    var done = Set<Candidate>()
+    var done = Set<SubnetOfSpace>()
     let log = try context.folder.records(name) { (record: RankedSubnet) in done.insert(candidate(record)) }
     let open = candidates.filter { !done.contains($0) }
     if !open.isEmpty {
@@ -120,9 +117,9 @@ struct RankingStudy {
 
   // MARK: - Alone
 
-  private func alone(_ candidates: [Candidate]) throws -> [AloneRecord] {
+  private func alone(_ candidates: [SubnetOfSpace]) throws -> [AloneRecord] {
     struct Work: Hashable {
-      let candidate: Candidate
+      let candidate: SubnetOfSpace
       let repetition: Int
     }
     func work(_ record: AloneRecord) -> Work {
@@ -163,7 +160,7 @@ struct RankingStudy {
 
   /// The accuracy of a subnet's integers after a training from nothing, with the supernet's batch and rates.
   private func accuracyAlone(
-    _ candidate: Candidate, name: String, _ context: RunContext, _ evaluator: SubnetEvaluator
+    _ candidate: SubnetOfSpace, name: String, _ context: RunContext, _ evaluator: SubnetEvaluator
   ) throws -> Double {
     let rates = context.configuration.supernet
     let graph = context.graph(candidate.subnet, of: candidate.space)

@@ -5,6 +5,12 @@ public import SearchSpaces
 import SpaceEvolution
 import TorchTraining
 
+/// A subnet, which is one with its space only: another space may have one of the same encoding.
+struct SubnetOfSpace: Hashable {
+  let space: SearchSpace
+  let subnet: Subnet
+}
+
 /// The losses of a subnet's stages, as the stage tables have them: each stage's blocks in place of the teacher's, as
 /// integers, trained a little on their own like a row of the tables.
 struct StageLosses {
