@@ -13,18 +13,15 @@ public final class CommandMeter: LatencyMeter {
   public var check: () throws -> Void = {}
 
   private let description: CommandDevice
-  private let folder: URL
+  private let folder: ScratchFolder
   private var batches = 0
 
   /// - Throws: What making a temporary folder throws.
   public init(_ description: CommandDevice, threads: Int) throws {
     self.description = description
     device = description.identity(threads: threads)
-    folder = FileManager.default.temporaryDirectory.appending(path: "spaceevo-\(UUID().uuidString)")
-    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    folder = try ScratchFolder()
   }
-
-  deinit { try? FileManager.default.removeItem(at: folder) }
 
   /// - Throws: `CommandError` where a command fails after all retries. What was complete until then has been handed over.
   public func measure(
@@ -70,7 +67,7 @@ public final class CommandMeter: LatencyMeter {
     batches += 1
     return try batch.enumerated().map { index, request in
       // A name of its own for each: a device may cache what it was sent.
-      let file = folder.appending(path: "m\(batches)-\(index).onnx")
+      let file = folder.url.appending(path: "m\(batches)-\(index).onnx")
       try Data(request.model.bytes()).write(to: file)
       return file.path(percentEncoded: false)
     }

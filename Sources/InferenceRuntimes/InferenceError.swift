@@ -6,7 +6,7 @@
 ///       switch error.code {
 ///       case .libraryMissing, .libraryTooOld: …  // `make setup`
 ///       case .modelRefused: …  // the message is in the runtime's words
-///       case .modelUnsupported, .wrongInput, .unknownDevice: …
+///       case .modelUnsupported, .wrongInput, .unknownDevice, .noTemporaryFolder: …
 ///       }
 ///     }
 public struct InferenceError: Error, Hashable, Sendable, CustomStringConvertible {
@@ -23,6 +23,8 @@ public struct InferenceError: Error, Hashable, Sendable, CustomStringConvertible
     case wrongInput
     /// No such device.
     case unknownDevice
+    /// A temporary folder could not be made.
+    case noTemporaryFolder
   }
 
   public var code: Code

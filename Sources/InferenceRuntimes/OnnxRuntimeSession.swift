@@ -19,10 +19,8 @@ public final class OnnxRuntimeSession: InferenceSession {
   ///   types that are not served.
   public init(_ model: [UInt8], _ options: SessionOptions = SessionOptions()) throws(InferenceError) {
     try OnnxRuntime.load()
-    let file =
-      options.keepsOptimizedModel
-      ? FileManager.default.temporaryDirectory.appendingPathComponent("spaceevo-\(UUID().uuidString).onnx") : nil
-    defer { if let file { try? FileManager.default.removeItem(at: file) } }
+    let folder = try options.keepsOptimizedModel ? Self.scratchFolder() : nil
+    let file = folder?.url.appending(path: "optimized.onnx")
     var session: OpaquePointer?
     let status = model.withUnsafeBytes { bytes in
       func create(_ path: UnsafePointer<CChar>?) -> Int32 {
@@ -33,11 +31,20 @@ public final class OnnxRuntimeSession: InferenceSession {
       guard let file else { return create(nil) }
       return file.path.withCString { create($0) }
     }
+    let optimized = withExtendedLifetime(folder) { file.flatMap { try? Data(contentsOf: $0) } }
     guard status == 0, let session else { throw OnnxRuntime.failure(status) }
     self.session = session
     inputs = (0..<seo_session_input_count(session)).map { ModelTensor(seo_session_input(session, $0)) }
     outputs = (0..<seo_session_output_count(session)).map { ModelTensor(seo_session_output(session, $0)) }
-    optimizedModel = file.flatMap { try? Data(contentsOf: $0) }.map { [UInt8]($0) }
+    optimizedModel = optimized.map { [UInt8]($0) }
+  }
+
+  private static func scratchFolder() throws(InferenceError) -> ScratchFolder {
+    do {
+      return try ScratchFolder()
+    } catch {
+      throw InferenceError(.noTemporaryFolder, "no folder for the runtime's optimised model: \(error)")
+    }
   }
 
   deinit {

@@ -8,13 +8,15 @@ import Testing
 
 /// Devices of the user's own: real commands in processes of their own.
 @Suite("Command devices", .serialized)
-struct CommandDeviceTests {
+final class CommandDeviceTests {
   let folder: URL
 
   init() throws {
     folder = FileManager.default.temporaryDirectory.appending(path: "command-\(UUID().uuidString)")
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
   }
+
+  deinit { try? FileManager.default.removeItem(at: folder) }
 
   func path(_ name: String) -> String { folder.appending(path: name).path(percentEncoded: false) }
 
@@ -177,6 +179,24 @@ struct CommandDeviceTests {
       usleep(20_000)
     }
     #expect(isGone)
+  }
+
+  @Test("Models are written to a folder that goes with its meter; what a killed process left goes with the next meter")
+  func temporaryFolders() throws {
+    let abandoned = FileManager.default.temporaryDirectory.appending(path: "spaceevo-scratch-\(UUID().uuidString)")
+    try FileManager.default.createDirectory(at: abandoned, withIntermediateDirectories: true)
+    try Data("model".utf8).write(to: abandoned.appending(path: "m1-0.onnx"))
+    let tool = try script("tool", #"dirname "$1" > "$(dirname "$0")/where"; echo 1"#)
+    let device = try device("[\(tool), \"{file}\"]", "rounds: 1")
+    var meter: CommandMeter? = try CommandMeter(device, threads: 1)
+    #expect(!FileManager.default.fileExists(atPath: abandoned.path(percentEncoded: false)))
+    try meter?.measure(requests(1), effort: .kernel, until: .now + .seconds(100)) { _ in }
+    let written = try String(contentsOf: folder.appending(path: "where"), encoding: .utf8)
+    let used = written.trimmingCharacters(in: .newlines)
+    _ = try CommandMeter(device, threads: 1)
+    #expect(FileManager.default.fileExists(atPath: used), "another meter's folder is left alone")
+    meter = nil
+    #expect(!FileManager.default.fileExists(atPath: used))
   }
 
   @Test(
