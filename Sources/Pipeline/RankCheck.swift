@@ -27,53 +27,12 @@ public struct RankCheck {
     }
   }
 
-  /// Spearman's rank correlations of one pair, each with the loss of training alone.
-  public struct Agreement: Hashable, Sendable, Codable {
-    public var stage: String
-    public var block: String
-    public var substages: Int
-    public var float: Double
-    public var integer: Double
-    /// What ranking by size alone would give, of the integer losses: the larger the better.
-    public var macs: Double
-    public var parameters: Double
-    /// How far the tables' integer losses are from those of the same sub-stages sampled again, in percent: the mean, and
-    /// the largest. Their training has other images then; where a row is not trained by itself there is no difference.
-    public var repeatedMeanPercent: Double
-    public var repeatedLargestPercent: Double
-
-    init(_ job: StageJob, _ rows: [Row]) {
-      stage = job.distillation.stage.name
-      block = job.distillation.stage.blockType.name
-      substages = rows.count
-      let alone = rows.map(\.alone.integer)
-      float = Statistics.spearmanRho(rows.map(\.sharedFloat), rows.map(\.alone.float))
-      integer = Statistics.spearmanRho(rows.map(\.sharedInteger), alone)
-      macs = -Statistics.spearmanRho(rows.map(\.megaMACs), alone)
-      parameters = -Statistics.spearmanRho(rows.map(\.megaParameters), alone)
-      let differences = rows.map { 100 * abs($0.repeatedInteger / $0.sharedInteger - 1) }
-      repeatedMeanPercent = Statistics.mean(differences)
-      repeatedLargestPercent = differences.max() ?? 0
-    }
-  }
-
-  /// A sub-stage with its losses alone and with the weights that all share.
-  struct Row {
-    var alone: RankRecord
-    var sharedFloat: Double
-    var sharedInteger: Double
-    /// The same, sampled again.
-    var repeatedInteger: Double
-    var megaMACs: Double
-    var megaParameters: Double
-  }
-
   let step: DistillationStep
   let settings: Settings
   let log: RecordLog<RankRecord>
   let known: [RankRecord]
 
-  func run() throws -> [Agreement] {
+  func run() throws -> Result {
     let jobs = chosenJobs()
     let work = jobs.flatMap { job in (0..<settings.substages).map { (job: job, index: $0) } }
     let open = work.filter { record($0.job, $0.index, in: known) == nil }
@@ -91,14 +50,16 @@ public struct RankCheck {
       progress.advance(detail: "\(record.stage) \(record.block)")
     }
     let all = try RecordLog<RankRecord>.all(step.paths.recordFile("ranks"))
-    return try jobs.map { job in
-      Agreement(job, try rows(training(job), (0..<settings.substages).compactMap { record(job, $0, in: all) }))
-    }
+    return Result(
+      try jobs.map { job in
+        (job, try rows(training(job), (0..<settings.substages).compactMap { record(job, $0, in: all) }))
+      })
   }
 
   private func record(_ job: StageJob, _ index: Int, in records: [RankRecord]) -> RankRecord? {
     records.first {
       $0.stage == job.distillation.stage.name && $0.block == job.distillation.stage.blockType.name && $0.index == index
+        && $0.floatSteps == settings.floatSteps && $0.integerSteps == settings.integerSteps
     }
   }
 
@@ -136,7 +97,8 @@ public struct RankCheck {
       store, steps: settings.integerSteps, rate: rate / 4, precision: .quantized, stream: "alone-quantized-\(index)"
     ) { _ in [substage] }
     return RankRecord(
-      stage: distillation.stage.name, block: distillation.stage.blockType.name, index: index, float: float,
+      stage: distillation.stage.name, block: distillation.stage.blockType.name, index: index,
+      floatSteps: settings.floatSteps, integerSteps: settings.integerSteps, float: float,
       integer: try training.loss(substage, store, precision: .quantized))
   }
 
@@ -161,16 +123,16 @@ public struct RankCheck {
     try step.pool.forEach(records.count) { index in
       let record = records[index]
       let substage = substage(job, record.index)
-      let cost = NetworkGraph(
+      let graph = NetworkGraph(
         stage: distillation.stage.name, distillation.stage.blockType,
         input: .init(channels: substage.inputWidth, height: input.height, width: input.width), blocks: substage.blocks,
-        stride: distillation.stage.stride
-      ).cost
+        stride: distillation.stage.stride)
       let row = Row(
         alone: record, sharedFloat: try training.tableLoss(substage, float, precision: .float),
         sharedInteger: try training.tableLoss(substage, integer, precision: .quantized),
         repeatedInteger: try training.tableLoss(substage, integer, precision: .quantized, stream: "row again"),
-        megaMACs: Double(cost.macs) / 1e6, megaParameters: Double(cost.parameters) / 1e6)
+        megaMACs: Double(graph.cost.macs) / 1e6, megaParameters: Double(graph.cost.parameters) / 1e6,
+        milliseconds: step.predictor.stageMilliseconds(of: graph))
       rows.withLock { $0[index] = row }
     }
     return rows.withLock { $0.compactMap(\.self) }

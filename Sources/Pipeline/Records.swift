@@ -58,6 +58,9 @@ public struct RankRecord: Codable, Hashable, Sendable {
   public var stage: String
   public var block: String
   public var index: Int
+  /// Of its training; `nil` in records of versions that did not say.
+  public var floatSteps: Int?
+  public var integerSteps: Int?
   /// Noise-to-signal ratios.
   public var float: Double
   public var integer: Double

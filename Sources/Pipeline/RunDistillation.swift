@@ -23,9 +23,7 @@ extension DistillationStep {
 
 extension Run {
   /// All steps up to the stage tables, and then whether these rank sub-stages as training each alone does.
-  ///
-  /// - Returns: One value a pair of stage and block type.
-  public func verifyTables(_ settings: RankCheck.Settings) throws -> [RankCheck.Agreement] {
+  public func verifyTables(_ settings: RankCheck.Settings) throws -> RankCheck.Result {
     try requireOneProcess("distill --verify")
     try through(.distillation)
     let distillation = try distillationStep()

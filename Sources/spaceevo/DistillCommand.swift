@@ -55,20 +55,29 @@ struct DistillCommand: ParsableCommand {
       try run.through(.distillation)
       return
     }
-    let agreements = try run.verifyTables(
+    let result = try run.verifyTables(
       .init(pairs: pairs, substages: substages, floatSteps: steps, integerSteps: max(1, steps / 3)))
-    if json { try printJSON(agreements) } else { describe(agreements) }
+    if json { try printJSON(result) } else { describe(result) }
   }
 
-  private func describe(_ agreements: [RankCheck.Agreement]) {
+  private func describe(_ result: RankCheck.Result) {
+    func text(_ value: Double) -> String { value.formatted(.number.precision(.fractionLength(2))) }
     print("Spearman's rank correlation with the losses of \(substages) sub-stages trained alone:")
-    for agreement in agreements {
-      func text(_ value: Double) -> String { value.formatted(.number.precision(.fractionLength(2))) }
+    for agreement in result.pairs {
       print(
         "\(agreement.stage) \(agreement.block): tables \(text(agreement.integer)) as integers, "
           + "\(text(agreement.float)) in float; by MACs \(text(agreement.macs)), by parameters \(text(agreement.parameters)); "
+          + "alone \(agreement.alonePercent.formatted(.number.precision(.fractionLength(0)))) % of the tables' loss; "
           + "sampled again \(text(agreement.repeatedMeanPercent)) % apart, at most \(text(agreement.repeatedLargestPercent)) %"
       )
+    }
+    guard !result.stages.isEmpty else { return }
+    print("The same over the sub-stages of several block types (at equal latency: Kendall's partial tau):")
+    for stage in result.stages {
+      print(
+        "\(stage.stage), \(stage.blocks.joined(separator: ", ")): tables \(text(stage.integer)), by MACs \(text(stage.macs)), "
+          + "by latency \(text(stage.milliseconds)); at equal latency tables \(text(stage.integerAtEqualLatency)), MACs "
+          + "\(text(stage.macsAtEqualLatency))")
     }
   }
 }

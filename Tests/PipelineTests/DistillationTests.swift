@@ -96,20 +96,30 @@ extension TinyRun {
   @Test func `the tables' ranking is compared with training alone, once`() throws {
     let folder = try TinyRun.makeFolder()
     defer { try? FileManager.default.removeItem(at: folder) }
-    let settings = RankCheck.Settings(pairs: 3, substages: 4, floatSteps: 4, integerSteps: 2)
+    var settings = RankCheck.Settings(pairs: 3, substages: 4, floatSteps: 4, integerSteps: 2)
     let first = try TinyRun.open("run", in: folder, replacing: [("rows: 6", "rows: 6, row-steps: 3")])
       .verifyTables(settings)
-    #expect(first.count == 3 && Set(first.map { "\($0.stage) \($0.block)" }).count == 3)
-    for agreement in first {
+    #expect(first.pairs.count == 3 && Set(first.pairs.map { "\($0.stage) \($0.block)" }).count == 3)
+    for agreement in first.pairs {
       #expect(agreement.substages == 4)
       #expect(abs(agreement.float) <= 1 && abs(agreement.integer) <= 1 && abs(agreement.macs) <= 1)
+      #expect(agreement.alonePercent > 0)
       // Each row was trained for three steps, on other images when it was sampled again.
       #expect(agreement.repeatedMeanPercent > 0 && agreement.repeatedLargestPercent >= agreement.repeatedMeanPercent)
     }
+    // Two stages with two block types: of three pairs one stage has both.
+    let stage = try #require(first.stages.first)
+    #expect(first.stages.count == 1 && stage.blocks.count == 2 && stage.substages == 8)
+    #expect(first.pairs.filter { $0.stage == stage.stage }.map(\.block) == stage.blocks)
+    #expect(stage.macs != 0 && abs(stage.integer) <= 1 && abs(stage.integerAtEqualLatency) <= 1)
     let records = try TinyRun.text("run/records/ranks.jsonl", in: folder)
     #expect(records.split(separator: "\n").count == 12)
     #expect(try TinyRun.open("run", in: folder).verifyTables(settings) == first)
     #expect(try TinyRun.text("run/records/ranks.jsonl", in: folder) == records)
+    // What was trained for another number of steps says nothing about this one.
+    settings.floatSteps = 8
+    #expect(try TinyRun.open("run", in: folder).verifyTables(settings) != first)
+    #expect(try TinyRun.text("run/records/ranks.jsonl", in: folder).split(separator: "\n").count == 24)
   }
 }
 
