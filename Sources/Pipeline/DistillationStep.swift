@@ -147,7 +147,7 @@ extension DistillationStep {
   /// The record of a job that was done before. Its checkpoint is the last thing that a job writes.
   private func finished(_ job: StageJob) throws -> BlockRecord? {
     let file = checkpoint(job, .quantized)
-    guard FileManager.default.fileExists(atPath: file.path(percentEncoded: false)) else { return nil }
+    guard file.isThere else { return nil }
     guard let text = try Safetensors(contentsOf: file).metadata["record"] else {
       throw TrainingError("\(file.path(percentEncoded: false)) is no checkpoint of a distilled stage: it has no record")
     }

@@ -94,6 +94,8 @@ struct ModelsStep {
     var done: [String: ModelRecord] = [:]
     let log = try context.folder.records("models", of: ModelRecord.self) { done[$0.file] = $0 }
     let names = chosen.indices.map { "model-\($0 + 1).onnx" }
+    // A file that somebody has removed is made again, and judged again.
+    for name in names where !folder.appending(path: name).isThere { done[name] = nil }
     func isFinished(_ name: String) -> Bool { done[name].map { $0.gated || !timesAgain } ?? false }
     let progress = context.display.begin(
       "Export the models, run them on the test images and time them", unit: "models", total: chosen.count,

@@ -11,9 +11,7 @@ struct ProfileStep {
     if try context.folder.hasUnfinishedRecord("latency") {
       // The predictor was fitted to a measurement that is not there any more: it is made again with it.
       let predictor = DeviceProfile.predictorFile(in: context.folder.paths)
-      if FileManager.default.fileExists(atPath: predictor.path(percentEncoded: false)) {
-        try FileManager.default.removeItem(at: predictor)
-      }
+      if predictor.isThere { try FileManager.default.removeItem(at: predictor) }
     }
     if let predictor = try DeviceProfile.predictor(in: context.folder.paths) { return predictor }
     let settings = context.configuration.profile

@@ -15,7 +15,7 @@ struct StudyStep {
   /// - Throws: An error that names the file where it is damaged.
   static func findings(in paths: RunFolderPaths) throws -> StudyFindings? {
     let file = file(in: paths)
-    guard FileManager.default.fileExists(atPath: file.path(percentEncoded: false)) else { return nil }
+    guard file.isThere else { return nil }
     do { return try JSONDecoder().decode(StudyFindings.self, from: Data(contentsOf: file)) } catch {
       throw TrainingError(
         "\(file.path(percentEncoded: false)): is no study of a device that this program reads (\(error)); delete it, and the "

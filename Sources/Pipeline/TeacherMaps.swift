@@ -34,7 +34,7 @@ struct TeacherMaps {
   ///
   /// - Parameter make: The teacher's maps of images, one a boundary, for training and for judging.
   init(keptIn file: URL, boundaries: Int, make: () throws -> (training: [Tensor], judging: [Tensor])) throws {
-    if FileManager.default.fileExists(atPath: file.path(percentEncoded: false)) {
+    if file.isThere {
       let stored = try Safetensors(contentsOf: file)
       func maps(_ name: String) throws -> [Tensor] {
         try (0..<boundaries).map { boundary in

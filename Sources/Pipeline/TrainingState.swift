@@ -26,7 +26,7 @@ struct TrainingCheckpoint {
 
   static let velocityPrefix = "velocity:"
 
-  var isThere: Bool { FileManager.default.fileExists(atPath: url.path(percentEncoded: false)) }
+  var isThere: Bool { url.isThere }
 
   /// Replaces the file, whole or not at all.
   func write(

@@ -44,17 +44,21 @@ import Testing
     #expect(losses.allSatisfy { $0.stageLosses.count == 2 && $0.stageLosses.allSatisfy { $0 > 0 && $0 < 10 } })
     #expect(try String(contentsOf: page, encoding: .utf8).contains("judged by the losses of their distilled stages"))
 
-    // The same command again repeats nothing; a second device is added to what is there.
+    // The same command again repeats nothing, and makes a file again that is gone; a second device is added to what is there.
     #expect {
       try TinyRun.open("run", in: folder).compare(repetitions: 1, randomSpaces: 1, otherDevice: "onnxruntime")
     } throws: {
       "\($0)".contains("this is the run's own device")
     }
+    let removed = folder.appending(path: "run/comparison/found-1/models/model-1.onnx")
+    let bytes = try Data(contentsOf: removed)
+    try FileManager.default.removeItem(at: removed)
     let crossed = try TinyRun.open("run", in: folder).compare(
       repetitions: 1, randomSpaces: 1, otherDevice: "openvino")
+    #expect(try Data(contentsOf: removed) == bytes)
     var again = 0
     try RecordLog<ComparisonRecord>.read(file) { _ in again += 1 }
-    #expect(again == records.count)
+    #expect(again == records.count + 1)
     again = 0
     try RecordLog<RankedSubnet>.read(lossesFile) { _ in again += 1 }
     #expect(again == losses.count)

@@ -39,9 +39,9 @@ struct ComparisonStep {
     // All arms with one seed before the next seed: stopped early, the comparison is whole for the seeds it has.
     for repetition in 1...repetitions {
       for (index, arm) in arms.enumerated() {
-        if let record = done.first(where: {
+        if let record = done.last(where: {
           $0.arm == arm && $0.repetition == repetition && $0.entries.count == design.constraintsMilliseconds.count
-        }) {
+        }), record.models.allSatisfy({ context.folder.paths.root.appending(path: record.path(of: $0)).isThere }) {
           results.append(record)
           continue
         }

@@ -106,8 +106,8 @@ public enum ParetoFront {
   }
 
   /// Up to `count` further indices, in the order in which they are chosen: each the most accurate point about the middle of
-  /// the widest gap of latency, on a logarithmic scale, that those chosen before it leave. What is slower than all of them
-  /// is a gap too.
+  /// the widest gap of latency, on a logarithmic scale, that those chosen before it leave. What is faster than all of them
+  /// is a gap too, and what is slower.
   ///
   /// - Returns: The first of a larger number of them; fewer where no gap has a point left.
   public static func inWidestGaps(_ objectives: [Objectives], chosen: [Int], count: Int) -> [Int] {
@@ -120,12 +120,14 @@ public enum ParetoFront {
       let quarter = (gap.to - gap.from) / 4
       return best(from: gap.from + quarter, to: gap.to - quarter) ?? best(from: gap.from, to: gap.to)
     }
-    guard let slowest = objectives.map(\.latencyPosition).max() else { return [] }
+    let all = objectives.map(\.latencyPosition)
+    guard let fastest = all.min(), let slowest = all.max() else { return [] }
     var positions = chosen.map { objectives[$0].latencyPosition }.sorted()
     var further: [Int] = []
-    while further.count < count, let last = positions.last {
+    while further.count < count, let first = positions.first, let last = positions.last {
       var gaps = zip(positions, positions.dropFirst()).map { (from: $0, to: $1) }
-      // The slowest point itself is in it.
+      // The fastest and the slowest point themselves are in them.
+      if fastest < first { gaps.append((fastest.nextDown, first)) }
       if slowest > last { gaps.append((last, slowest.nextUp)) }
       gaps.sort { $0.to - $0.from > $1.to - $1.from }
       guard let point = gaps.lazy.compactMap(best(in:)).first else { break }
