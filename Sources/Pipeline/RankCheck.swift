@@ -33,27 +33,35 @@ public struct RankCheck {
   let known: [RankRecord]
 
   func run() throws -> Result {
-    let jobs = chosenJobs()
-    let work = jobs.flatMap { job in (0..<settings.substages).map { (job: job, index: $0) } }
-    let open = work.filter { record($0.job, $0.index, in: known) == nil }
+    let maps = try step.maps()
+    let trainings = chosenJobs().map {
+      StageTraining(settings: step.configuration.distillation, maps: maps, job: $0)
+    }
+    try trainAlone(trainings)
+    let records = try RecordLog<RankRecord>.all(step.paths.recordFile("ranks"))
+    let progress = step.display.begin(
+      "Judge them with shared weights", unit: "sub-stages", total: trainings.count * settings.substages)
+    defer { progress.finish() }
+    return Result(
+      try trainings.map { training in
+        let chosen = (0..<settings.substages).compactMap { record(training.job, $0, in: records) }
+        return (training.job, try rows(training, chosen, progress))
+      })
+  }
+
+  /// Trains the sub-stages that are not on record, several side by side.
+  private func trainAlone(_ trainings: [StageTraining]) throws {
+    let work = trainings.flatMap { training in (0..<settings.substages).map { (training: training, index: $0) } }
+    let open = work.filter { record($0.training.job, $0.index, in: known) == nil }
     let progress = step.display.begin(
       "Train sub-stages alone", unit: "sub-stages", total: work.count, alreadyDone: work.count - open.count)
     defer { progress.finish() }
-    let maps = try step.maps()
-    func training(_ job: StageJob) -> StageTraining {
-      StageTraining(settings: step.configuration.distillation, maps: maps, job: job)
-    }
     try step.pool.forEach(open.count) { index in
       try Interruption.check()
-      let record = try alone(training(open[index].job), open[index].index)
+      let record = try alone(open[index].training, open[index].index)
       try log.append(record)
       progress.advance(detail: "\(record.stage) \(record.block)")
     }
-    let all = try RecordLog<RankRecord>.all(step.paths.recordFile("ranks"))
-    return Result(
-      try jobs.map { job in
-        (job, try rows(training(job), (0..<settings.substages).compactMap { record(job, $0, in: all) }))
-      })
   }
 
   private func record(_ job: StageJob, _ index: Int, in records: [RankRecord]) -> RankRecord? {
@@ -103,7 +111,9 @@ public struct RankCheck {
   }
 
   /// The same sub-stages with the weights that the tables' rows were judged with.
-  private func rows(_ training: StageTraining, _ records: [RankRecord]) throws -> [Row] {
+  private func rows(
+    _ training: StageTraining, _ records: [RankRecord], _ progress: StepProgress
+  ) throws -> [Row] {
     let job = training.job
     let distillation = job.distillation
     func shared(_ precision: Precision) throws -> ParameterStore {
@@ -134,6 +144,7 @@ public struct RankCheck {
         megaMACs: Double(graph.cost.macs) / 1e6, megaParameters: Double(graph.cost.parameters) / 1e6,
         milliseconds: step.predictor.stageMilliseconds(of: graph))
       rows.withLock { $0[index] = row }
+      progress.advance()
     }
     return rows.withLock { $0.compactMap(\.self) }
   }
