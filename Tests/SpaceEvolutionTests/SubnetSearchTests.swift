@@ -109,8 +109,9 @@ import Testing
       #expect(ParetoFront.inWidestGaps(points, chosen: [0, 1, 2], count: count) == Array(all.prefix(count)))
     }
     #expect(ParetoFront.inWidestGaps(points, chosen: [0], count: 1) == [3])
-    // Below the fastest chosen too: 1 to 32, then 4 to 32, then 1 to 4.
-    #expect(ParetoFront.inWidestGaps(points, chosen: [8], count: 3) == [3, 2, 5])
+    // Below the fastest chosen too: 1 to 32, then 4 to 32; in the end every latency once.
+    let below = ParetoFront.inWidestGaps(points, chosen: [8], count: 9)
+    #expect(Array(below.prefix(2)) == [3, 2] && Set(below) == [0, 1, 2, 3, 4, 5, 6])
     #expect(ParetoFront.inWidestGaps([], chosen: [], count: 3) == [])
     #expect(ParetoFront.inWidestGaps(points, chosen: [0, 1, 2], count: -1) == [])
   }
