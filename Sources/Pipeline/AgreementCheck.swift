@@ -28,10 +28,13 @@ public struct AgreementCheck: Sendable {
     public var first: Int
     /// Where the files of subnets are kept that do not agree in every logit; `nil` for nowhere.
     public var folder: URL?
+    /// A file of records: what is in it is not done again, and each subnet is added to it; `nil` for none.
+    public var record: URL?
 
     public init(
       subnets: Int, images: Int, resolution: Int? = nil, steps: Int = 12, batch: Int = 16, seed: UInt64 = 1,
-      jobs: Int = 1, runtime: LocalRuntime = .onnxRuntime, first: Int = 0, folder: URL? = nil
+      jobs: Int = 1, runtime: LocalRuntime = .onnxRuntime, first: Int = 0, folder: URL? = nil,
+      record: URL? = nil
     ) {
       self.subnets = subnets
       self.images = images
@@ -43,6 +46,7 @@ public struct AgreementCheck: Sendable {
       self.runtime = runtime
       self.first = first
       self.folder = folder
+      self.record = record
     }
   }
 
@@ -94,6 +98,17 @@ public struct AgreementCheck: Sendable {
     /// The subnets whose integers differ from the runtime's in a logit of an image, in the order of the sequence.
     public var differing: [Differing] = []
 
+    static func + (a: Result, b: Result) -> Result {
+      var sum = a
+      sum.subnets += b.subnets
+      sum.integersAndRuntime = a.integersAndRuntime + b.integersAndRuntime
+      sum.trainerAndRuntime = a.trainerAndRuntime + b.trainerAndRuntime
+      if let products = b.floatProducts { sum.floatProducts = (a.floatProducts ?? 0) + products }
+      sum.correct += b.correct
+      sum.differing = (a.differing + b.differing).sorted { $0.index < $1.index }
+      return sum
+    }
+
     public struct Differing: Hashable, Sendable, Codable {
       /// In the seed's sequence, from 0: `verify --first` begins there.
       public var index: Int
@@ -109,10 +124,17 @@ public struct AgreementCheck: Sendable {
   public let hyperspace: Hyperspace
   public let data: ImageDataset
   public let settings: Settings
+  private let log: RecordLog<AgreementRecord>?
+  private let known: [Int: Result]
+  private let conditions: AgreementRecord.Conditions
+
+  /// Subnets that the settings' record file has.
+  public var alreadyDone: Int { known.count }
 
   /// - Parameter data: Labelled images of any size and channels; they are resized. The networks are trained on some of
   ///   them, and compared on others.
-  /// - Throws: `TrainingError` where there are too few images or classes.
+  /// - Throws: `TrainingError` where there are too few images or classes; `RunFolderError` where the record file cannot be
+  ///   used; `InferenceError` where the runtime is not there.
   public init(hyperspace: Hyperspace, data: ImageDataset, settings: Settings) throws {
     guard data.count >= settings.images + 256 else {
       throw TrainingError(
@@ -125,35 +147,65 @@ public struct AgreementCheck: Sendable {
     self.hyperspace = hyperspace
     self.data = data
     self.settings = settings
+    let conditions = try AgreementRecord.Conditions(data: data, settings: settings)
+    var known: [Int: Result] = [:]
+    log = try settings.record.map { file in
+      try RecordLog(at: file, of: AgreementRecord.self) { record in
+        let index = record.index
+        guard record.conditions == conditions, settings.first..<settings.first + settings.subnets ~= index else {
+          return
+        }
+        // Of this hyperspace, then, as far as a subnet shows it.
+        let drawn = Self.draw(index, of: hyperspace, settings)
+        guard record.space == drawn.space, record.subnet == drawn.subnet else { return }
+        known[index] = record.result
+      }
+    }
+    self.known = known
+    self.conditions = conditions
   }
 
-  /// - Parameter progress: Called after each subnet with the sum so far.
+  /// - Parameter progress: Called after each subnet that was not on record, with the sum so far.
   public func run(progress: @Sendable (Result) -> Void = { _ in }) throws -> Result {
-    let total = Mutex(Result())
+    let total = Mutex(known.values.reduce(Result(), +))
     let pool = WorkerPool(count: settings.jobs)
-    try pool.forEach(settings.subnets) { index in
+    let open = (settings.first..<settings.first + settings.subnets).filter { known[$0] == nil }
+    try pool.forEach(open.count) { position in
       try Interruption.check()
-      let one = try check(settings.first + index)
+      let index = open[position]
+      let drawn = Self.draw(index, of: hyperspace, settings)
+      let one = try check(drawn, index)
+      try log?.append(
+        AgreementRecord(
+          conditions: conditions, index: index, space: drawn.space, subnet: drawn.subnet, result: one))
       progress(
         total.withLock { sum in
-          sum.subnets += 1
-          sum.integersAndRuntime = sum.integersAndRuntime + one.integersAndRuntime
-          sum.trainerAndRuntime = sum.trainerAndRuntime + one.trainerAndRuntime
-          if let products = one.floatProducts { sum.floatProducts = (sum.floatProducts ?? 0) + products }
-          sum.correct += one.correct
-          sum.differing = (sum.differing + one.differing).sorted { $0.index < $1.index }
+          sum = sum + one
           return sum
         })
     }
     return total.withLock { $0 }
   }
 
-  /// Trains, exports and compares one subnet.
-  private func check(_ index: Int) throws -> Result {
+  private struct Drawn {
+    var space: SearchSpace
+    var subnet: Subnet
+    /// For what else is random about the subnet.
+    var generator: SeededGenerator
+  }
+
+  private static func draw(_ index: Int, of hyperspace: Hyperspace, _ settings: Settings) -> Drawn {
     var generator = SeededGenerator(seed: settings.seed, stream: "agreement", index)
     let space = hyperspace.randomSpace(using: &generator)
     var subnet = hyperspace.randomSubnet(of: space, using: &generator)
     subnet.resolution = settings.resolution ?? subnet.resolution
+    return Drawn(space: space, subnet: subnet, generator: generator)
+  }
+
+  /// Trains, exports and compares one subnet.
+  private func check(_ drawn: Drawn, _ index: Int) throws -> Result {
+    let (space, subnet) = (drawn.space, drawn.subnet)
+    var generator = drawn.generator
     let graph = NetworkGraph(
       subnet, choices: hyperspace.choices(of: space).map(\.blockType), strides: hyperspace.stages.map(\.stride),
       hyperspace: hyperspace)
@@ -168,7 +220,7 @@ public struct AgreementCheck: Sendable {
     let network = try store.integerNetwork(graph, statistics: statistics, pixels: pixels)
     let file = try ONNXModel.bytes(network)
     let session = try settings.runtime.session(file, .init(keepsOptimizedModel: true))
-    var result = Result()
+    var result = Result(subnets: 1)
     if let optimized = (session as? OnnxRuntimeSession)?.optimizedModel {
       result.floatProducts = try ONNXModelSummary(optimized).floatProducts.count
     }
@@ -263,4 +315,35 @@ public struct AgreementCheck: Sendable {
       try tensor.pixelsAsFloats(shift: Float(pixels.zeroPoint), factor: pixels.scale)
     }
   }
+}
+
+/// One subnet of a check, and what it was checked under.
+struct AgreementRecord: Hashable, Sendable, Codable {
+  struct Conditions: Hashable, Sendable, Codable {
+    var program: String
+    /// With its version and the processor's instruction sets: what decides about its arithmetic.
+    var runtime: String
+    var data: String
+    var images: Int
+    var steps: Int
+    var batch: Int
+    var seed: UInt64
+
+    init(data: ImageDataset, settings: AgreementCheck.Settings) throws {
+      program = Program.name
+      runtime = "\(try Device(settings.runtime.rawValue).identity(threads: 1))"
+      self.data = data.name
+      images = settings.images
+      steps = settings.steps
+      batch = settings.batch
+      seed = settings.seed
+    }
+  }
+
+  var conditions: Conditions
+  /// In the seed's sequence, from 0.
+  var index: Int
+  var space: SearchSpace
+  var subnet: Subnet
+  var result: AgreementCheck.Result
 }

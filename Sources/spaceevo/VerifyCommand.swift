@@ -45,6 +45,10 @@ struct VerifyCommand: ParsableCommand {
   @Option(help: "Keep the files of subnets that do not agree in every logit in this folder.", completion: .directory)
   var keep: String?
 
+  @Option(
+    help: "Record each subnet in this file; the same command then goes on where it was stopped.", completion: .file())
+  var record: String?
+
   @Option(help: "Draws subnets, weights and images.")
   var seed: UInt64 = 1
 
@@ -81,11 +85,20 @@ struct VerifyCommand: ParsableCommand {
       hyperspace: hyperspace, data: images,
       settings: .init(
         subnets: subnets, images: self.images, resolution: resolution, steps: steps, batch: batch, seed: seed,
-        jobs: threads, runtime: runtime, first: first, folder: keep.map { URL(filePath: $0) }))
-    let progress = display.begin("Train, export and compare", unit: "subnets", total: subnets)
-    let result = try check.run { sum in
-      progress.advance(
-        detail: "\(sum.integersAndRuntime.identical) of \(sum.integersAndRuntime.images) images identical")
+        jobs: threads, runtime: runtime, first: first, folder: keep.map { URL(filePath: $0) },
+        record: record.map { URL(filePath: $0) }))
+    let progress = display.begin(
+      "Train, export and compare", unit: "subnets", total: subnets, alreadyDone: check.alreadyDone)
+    let result: AgreementCheck.Result
+    do {
+      result = try check.run { sum in
+        let agreement = sum.integersAndRuntime
+        progress.advance(detail: "\(agreement.identical) of \(agreement.images) images identical")
+      }
+    } catch is Interrupted where record == nil {
+      progress.finish()
+      display.warn("Nothing of this check is kept: with --record FILE the same command goes on where it was stopped.")
+      throw ExitCode(Interrupted.exitStatus)
     }
     progress.finish()
     if output.json { try printJSON(result) } else { describe(result) }

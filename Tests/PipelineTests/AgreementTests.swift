@@ -1,10 +1,12 @@
 import Datasets
 import DeviceLatency
+import Foundation
 import InferenceRuntimes
 import NetworkGraphs
 import Pipeline
 import Quantization
 import SearchSpaces
+import Synchronization
 import Testing
 
 @Suite struct AgreementTests {
@@ -23,6 +25,31 @@ import Testing
     #expect(result.integersAndRuntime.sameClass == 20 * subnets && result.integersAndRuntime.largestSteps == 0)
     #expect(result.floatProducts == 0)
     #expect(result.trainerAndRuntime == result.integersAndRuntime)
+  }
+
+  @Test func `what is on record is not checked again, unless something about it has changed`() throws {
+    let hyperspace = try #require(Hyperspace.builtIn("mini32"))
+    let images = try ImageSource(name: "fashion-mnist", folder: nil, size: nil).load(.test)
+    let file = FileManager.default.temporaryDirectory.appending(path: "agreement-\(UUID().uuidString).jsonl")
+    defer { try? FileManager.default.removeItem(at: file) }
+    func check(subnets: Int, first: Int = 0, seed: UInt64 = 1, record: Bool = true) throws -> AgreementCheck {
+      try AgreementCheck(
+        hyperspace: hyperspace, data: images,
+        settings: .init(
+          subnets: subnets, images: 10, steps: 2, batch: 4, seed: seed, first: first, record: record ? file : nil))
+    }
+    #expect(try check(subnets: 2).run().subnets == 2)
+    do {
+      let continued = try check(subnets: 3)
+      #expect(continued.alreadyDone == 2)
+      let sums = Mutex([Int]())
+      let result = try continued.run { sum in sums.withLock { $0.append(sum.subnets) } }
+      #expect(sums.withLock { $0 } == [3])
+      #expect(try result == check(subnets: 3, record: false).run())
+    }
+    #expect(try check(subnets: 3).alreadyDone == 3)
+    #expect(try check(subnets: 3, first: 2).alreadyDone == 1)
+    #expect(try check(subnets: 3, seed: 2).alreadyDone == 0)
   }
 
   @Test func `the first node that differs is found, and none where the arithmetic is the runtime's`() throws {
