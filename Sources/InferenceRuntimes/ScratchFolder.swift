@@ -14,7 +14,8 @@ import Foundation
 /// folder is in use shows in the lock on it, which the system takes back whatever way its process ends.
 final class ScratchFolder {
   let url: URL
-  private let descriptor: Int32
+  /// `nil` where the file system knows no locks: then nobody else takes one to remove the folder either.
+  private let descriptor: Int32?
 
   private static let prefix = "spaceevo-scratch-"
 
@@ -22,20 +23,26 @@ final class ScratchFolder {
   /// - Throws: What making a folder throws.
   init(in parent: URL = FileManager.default.temporaryDirectory) throws {
     Self.removeAbandoned(in: parent)
-    while true {
+    func make() throws -> URL {
       let url = parent.appending(path: Self.prefix + UUID().uuidString)
       try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
-      // Another process may take it for an abandoned one before it is locked: then the next name.
+      return url
+    }
+    // Another process may take it for an abandoned one before it is locked: then the next name.
+    for _ in 0..<10 {
+      let url = try make()
       if let descriptor = Self.lock(url) {
         (self.url, self.descriptor) = (url, descriptor)
         return
       }
+      try? FileManager.default.removeItem(at: url)
     }
+    (url, descriptor) = (try make(), nil)
   }
 
   deinit {
     try? FileManager.default.removeItem(at: url)
-    close(descriptor)
+    if let descriptor { close(descriptor) }
   }
 
   private static func removeAbandoned(in parent: URL) {
