@@ -95,7 +95,8 @@ if !pureOnly {
     .target(
       name: "Pipeline",
       dependencies: [
-        "InputFiles", "StrictYAML", "SearchSpaces", "NetworkGraphs", "Quantization", "DeviceLatency", "SpaceEvolution",
+        "CZlib", "InputFiles", "StrictYAML", "SearchSpaces", "NetworkGraphs", "Quantization", "DeviceLatency",
+        "SpaceEvolution",
         "Reports", "Datasets", "RunFolders", "ONNXExport", "InferenceRuntimes", "TorchTraining",
       ], resources: [.embedInCode("Configurations")], swiftSettings: common),
     // Not a product: `Benchmarks/training.sh` compares it with the same network in Python.

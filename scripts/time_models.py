@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Times ONNX models on this machine with ONNX Runtime: prints a line "NAME MILLISECONDS" for each file.
 
-For devices of your own (see the guide "Your own device" of InferenceRuntimes); needs Python with onnxruntime and numpy, nothing else. Models get
-zeros; an open number of images is 1. The time is the shortest call of about a third of a second.
+For devices of your own (see the guide "Your own device" of InferenceRuntimes); needs Python with onnxruntime and numpy,
+nothing else. Models get zeros; an open number of images is 1. The time is the shortest call of about a third of a second.
 """
 
 import argparse

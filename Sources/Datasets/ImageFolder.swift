@@ -134,7 +134,8 @@ extension ImageFolder {
       let others = broken.count == 1 ? "" : " \(broken.count - 1) more of \(files.count) files cannot be used either."
       throw DatasetError(
         .damaged,
-        "\(first.path): \(first.reason).\(others) Remove them, or let them be skipped (broken-files: skip).")
+        "\(first.path): \(first.reason).\(others) Remove them, or let them be skipped (broken-files: skip, --skip-broken-files)."
+      )
     }
     let usable = files.indices.filter { index in
       if case .success = read[index].result { contradicted[index] == nil } else { false }
@@ -145,6 +146,26 @@ extension ImageFolder {
   private struct File {
     let url: URL
     let label: Int
+  }
+
+  /// What a name in a folder stands for, where links lead.
+  private enum Kind {
+    case file, folder, nothing, other
+
+    init(_ url: URL) {
+      let target = url.resolvingSymlinksInPath()
+      let values = try? target.resourceValues(forKeys: [.isRegularFileKey, .isDirectoryKey])
+      self =
+        if values?.isRegularFile == true {
+          .file
+        } else if values?.isDirectory == true {
+          .folder
+        } else if FileManager.default.fileExists(atPath: target.path(percentEncoded: false)) {
+          .other
+        } else {
+          .nothing
+        }
+    }
   }
 
   private struct Decoded {
@@ -160,21 +181,31 @@ extension ImageFolder {
 
   /// The files of a part by class and name, and files that are in no class.
   private func listing(_ part: PublishedPart) throws(DatasetError) -> (files: [File], stray: [BrokenFile]) {
-    func items(_ folder: URL) throws(DatasetError) -> [URL] {
+    func items(_ folder: URL) throws(DatasetError) -> [(url: URL, kind: Kind)] {
       do {
-        return try FileManager.default.contentsOfDirectory(
-          at: folder, includingPropertiesForKeys: [.isRegularFileKey], options: .skipsHiddenFiles
-        ).filter { (try? $0.resourceValues(forKeys: [.isRegularFileKey]))?.isRegularFile == true }
-          .sorted { $0.lastPathComponent < $1.lastPathComponent }
+        // By path, since the listing by URL leaves out what is neither file nor folder.
+        return try FileManager.default.contentsOfDirectory(atPath: folder.path(percentEncoded: false))
+          .filter { !$0.hasPrefix(".") }.sorted()
+          .map { folder.appending(path: $0, directoryHint: .notDirectory) }.map { ($0, Kind($0)) }
       } catch {
         throw DatasetError(.missing, "\(folder.relativePath): cannot read the folder: \(error.localizedDescription)")
       }
     }
     let root = parts[part]!
-    let stray = try items(root).map { BrokenFile(path: path($0), reason: "it is in the folder of no class") }
+    // The folders here are the classes.
+    var stray = try items(root).filter { $0.kind != .folder }.map { item in
+      BrokenFile(path: path(item.url), reason: "it is in the folder of no class")
+    }
     var files: [File] = []
     for (label, name) in classNames.enumerated() {
-      for url in try items(root.appending(path: name)) { files.append(File(url: url, label: label)) }
+      for (url, kind) in try items(root.appending(path: name)) {
+        switch kind {
+        case .file: files.append(File(url: url, label: label))
+        case .folder: stray.append(BrokenFile(path: path(url), reason: "it is a folder inside that of a class"))
+        case .nothing: stray.append(BrokenFile(path: path(url), reason: "it is a link to nothing that is there"))
+        case .other: stray.append(BrokenFile(path: path(url), reason: "it is no file"))
+        }
+      }
     }
     return (files, stray)
   }

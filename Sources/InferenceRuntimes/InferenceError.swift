@@ -40,7 +40,8 @@ public struct InferenceError: Error, Hashable, Sendable, CustomStringConvertible
   /// The same of a file: a model's own faults are told with its name.
   public func naming(_ file: String) -> InferenceError {
     switch code {
-    case .modelRefused, .modelUnsupported, .wrongInput: InferenceError(code, "\(file): \(message)")
+    case .modelRefused: InferenceError(code, "\(file): the runtime refuses this file, in its own words: \(message)")
+    case .modelUnsupported, .wrongInput: InferenceError(code, "\(file): \(message)")
     default: self
     }
   }

@@ -145,9 +145,13 @@ public struct AgreementCheck: Sendable {
         "\(data.name) has \(data.classNames.count) classes, hyperspace \(hyperspace.name) \(hyperspace.classes)")
     }
     self.hyperspace = hyperspace
-    self.data = data
+    // Folders of images are sorted by class: any part of them in this order has images of all.
+    var order = Array(0..<data.count)
+    var generator = SeededGenerator(seed: settings.seed, stream: "agreement-images")
+    generator.shuffle(&order)
+    self.data = try data.subset(order, name: data.name)
     self.settings = settings
-    let conditions = try AgreementRecord.Conditions(data: data, settings: settings)
+    let conditions = try AgreementRecord.Conditions(hyperspace: hyperspace, data: data, settings: settings)
     var known: [Int: Result] = [:]
     log = try settings.record.map { file in
       try RecordLog(at: file, of: AgreementRecord.self) { record in
@@ -155,7 +159,6 @@ public struct AgreementCheck: Sendable {
         guard record.conditions == conditions, settings.first..<settings.first + settings.subnets ~= index else {
           return
         }
-        // Of this hyperspace, then, as far as a subnet shows it.
         let drawn = Self.draw(index, of: hyperspace, settings)
         guard record.space == drawn.space, record.subnet == drawn.subnet else { return }
         known[index] = record.result
@@ -320,19 +323,25 @@ public struct AgreementCheck: Sendable {
 /// One subnet of a check, and what it was checked under.
 struct AgreementRecord: Hashable, Sendable, Codable {
   struct Conditions: Hashable, Sendable, Codable {
+    /// With the checksum of its own file: what was changed in the program may change what it finds.
     var program: String
+    /// Its name and a checksum of all that it says.
+    var hyperspace: String
     /// With its version and the processor's instruction sets: what decides about its arithmetic.
     var runtime: String
+    /// With a checksum of the pixels.
     var data: String
     var images: Int
     var steps: Int
     var batch: Int
     var seed: UInt64
 
-    init(data: ImageDataset, settings: AgreementCheck.Settings) throws {
-      program = Program.name
+    init(hyperspace: Hyperspace, data: ImageDataset, settings: AgreementCheck.Settings) throws {
+      let file = try Bundle.main.executableURL.map { try [UInt8](Data(contentsOf: $0, options: .mappedIfSafe)) }
+      program = "\(Program.name) \(checksum(file ?? []))"
+      self.hyperspace = "\(hyperspace.name) \(checksum(Array(String(reflecting: hyperspace).utf8)))"
       runtime = "\(try Device(settings.runtime.rawValue).identity(threads: 1))"
-      self.data = data.name
+      self.data = "\(data.name) \(checksum(data.pixels))"
       images = settings.images
       steps = settings.steps
       batch = settings.batch

@@ -1,4 +1,5 @@
 import Datasets
+import Foundation
 import StrictYAML
 
 extension RunConfiguration {
@@ -49,6 +50,9 @@ extension RunConfiguration {
       operations = try augmentation.optional("operations")?.int(in: 0...14) ?? 0
       magnitude = try augmentation.optional("magnitude")?.double(in: 0...10) ?? 9
     }
+
+    /// For a reader: a folder of images goes by its own name.
+    var title: String { name == "folder" ? folder.map { URL(filePath: $0).lastPathComponent } ?? name : name }
 
     /// What is done to training images.
     var augmentation: Augmentation {

@@ -97,8 +97,8 @@ struct DesignStep {
 
   /// The latencies to design for, in milliseconds.
   ///
-  /// - Throws: `TrainingError` where no subnet can meet one, with the fastest there is.
-  private func constraints() throws -> [Double] {
+  /// - Throws: `YAMLError` where no subnet can meet one, with the fastest there is.
+  func constraints() throws -> [Double] {
     let latencies = context.randomSubnets(1_000, stream: "constraints").map { space, subnet in
       predictor.milliseconds(of: context.graph(subnet, of: space))
     }.sorted()
@@ -108,8 +108,9 @@ struct DesignStep {
     case .milliseconds(let constraints):
       let fastest = context.fastestMilliseconds(predictor)
       if let impossible = constraints.first(where: { $0 < fastest }) {
-        throw TrainingError(
-          "constraints.milliseconds: no subnet of hyperspace \(context.hyperspace.name) meets \(impossible) ms; the fastest "
+        throw context.configuration.error(
+          at: "constraints.milliseconds",
+          "no subnet of hyperspace \(context.hyperspace.name) meets \(impossible) ms; the fastest "
             + "is predicted to take \(fastest.rounded(to: 4)) ms on this device")
       }
       return constraints

@@ -86,7 +86,10 @@ struct ProfileFileError: Error, CustomStringConvertible {
         context.debugDescription
       default: "\(error)"
       }
-    return "\(file): is no latency predictor that this program reads: \(words) `spaceevo profile` makes one."
+    return """
+      \(file): is no latency predictor that this program reads: \(words) In a run folder, remove the file: \
+      the same command makes it again, from the measurements on record.
+      """
   }
 }
 

@@ -110,7 +110,7 @@ struct DistillationStep {
           data, images: 10, recalibrationImages: configuration.search.recalibrationImages)
         let statistics = try recalibration.statistics(of: teacher.graph, store, precision: .float)
         let images = try data.trainingSample(
-          settings.images + 2 * settings.evaluationImages, stream: "distillation")
+          settings.sampledImages, stream: "distillation")
         return (
           try maps(of: images.prefix(settings.images), statistics),
           try maps(of: images.dropFirst(settings.images), statistics)

@@ -63,8 +63,13 @@ public struct ImageSource: Hashable, Sendable {
   }
 
   private func photographs(_ part: PublishedPart, whole: Bool, note: (String) -> Void) throws -> ImageDataset {
-    guard let folder, let size else {
-      throw TrainingError("a data set of the name folder needs the path of the folder, and a size for its images")
+    guard let folder else {
+      throw TrainingError("a data set of the name folder needs the path of the folder (data.folder, --folder)")
+    }
+    guard let size else {
+      throw TrainingError(
+        "\(folder.relativePath): the images of a folder are resized to what a network takes, and this one does not tell its "
+          + "size")
     }
     let images = try ImageFolder(
       folder,

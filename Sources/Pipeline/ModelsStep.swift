@@ -94,8 +94,17 @@ struct ModelsStep {
     var done: [String: ModelRecord] = [:]
     let log = try context.folder.records("models", of: ModelRecord.self) { done[$0.file] = $0 }
     let names = chosen.indices.map { "model-\($0 + 1).onnx" }
-    // A file that somebody has removed is made again, and judged again.
-    for name in names where !folder.appending(path: name).isThere { done[name] = nil }
+    // A file that is gone, or not the one that was judged, is made again, and judged again.
+    for name in names {
+      guard let record = done[name] else { continue }
+      let file = folder.appending(path: name)
+      if !file.isThere {
+        done[name] = nil
+      } else if let crc32 = record.crc32, try checksum([UInt8](Data(contentsOf: file))) != crc32 {
+        context.display.warn("\(file.relativePath) is not the file that was judged: it is made again")
+        done[name] = nil
+      }
+    }
     func isFinished(_ name: String) -> Bool { done[name].map { $0.gated || !timesAgain } ?? false }
     let progress = context.display.begin(
       "Export the models, run them on the test images and time them", unit: "models", total: chosen.count,
@@ -130,7 +139,7 @@ struct ModelsStep {
         file: name, subnet: chosen[index].subnet, predictedMilliseconds: predictor.milliseconds(of: network.graph),
         measuredMilliseconds: timing.milliseconds, spreadPercent: timing.spreadPercent, gated: timing.isGated,
         correct: evaluation.correct, images: evaluation.images, supernetAccuracy: chosen[index].accuracy,
-        macs: network.graph.cost.macs, parameters: network.graph.cost.parameters)
+        macs: network.graph.cost.macs, parameters: network.graph.cost.parameters, crc32: checksum(file))
       try context.writeCard(record, network: network, space: space, timing: timing)
       try log.append(record)
       progress.advance()

@@ -92,6 +92,8 @@ public struct ModelRecord: Codable, Hashable, Sendable {
   public var supernetAccuracy: Double
   public var macs: Int
   public var parameters: Int
+  /// CRC-32 of the file that was judged; absent in records of earlier versions.
+  public var crc32: UInt32?
 
   public var accuracy: Double { Double(correct) / Double(max(1, images)) }
 

@@ -29,25 +29,21 @@ public final class Run {
   /// `MASTER_ADDR`, `MASTER_PORT`), of which the one of rank 0 opens it.
   ///
   /// - Parameters:
-  ///   - configurationFile: A YAML file, or `nil` for a built-in configuration. A folder that exists must have been begun
-  ///     with the same one.
-  ///   - preset: The built-in configuration, of `RunConfiguration.presetNames`.
+  ///   - configurationFile: A YAML file. A folder that exists must have been begun with the same one.
+  ///   - preset: A built-in configuration, of `RunConfiguration.presetNames`. Without either, a folder that exists goes on
+  ///     with its own, and a new one has the first of these.
   /// - Throws: `YAMLError`, `RunFolderError`, `DatasetError` or `TrainingError`, each naming what is wrong.
   public init(
-    folder: URL, configurationFile: String?, preset: String = RunConfiguration.presetNames[0], isQuiet: Bool
+    folder: URL, configurationFile: String?, preset: String? = nil, isQuiet: Bool
   ) throws {
     Torch.keepFreedMemory()
     try Torch.setThreads(1)
-    guard let builtIn = RunConfiguration.preset(preset) else {
-      throw TrainingError(
-        "there is no built-in configuration \(preset); right would be one of "
-          + RunConfiguration.presetNames.joined(separator: ", "))
-    }
-    let text = try configurationFile.map { try Program.text(ofFile: $0, kind: "configuration") } ?? builtIn
-    let configuration = try RunConfiguration(
-      yaml: text, file: configurationFile ?? "built-in configuration \(preset)")
+    let (text, file) = try Self.configuration(configurationFile, preset, folder: folder)
+    let configuration = try RunConfiguration(yaml: text, file: file)
     let hyperspace = try configuration.loadHyperspace()
-    try TeacherStep.check(configuration.teacher, hyperspace: hyperspace)
+    do { try TeacherStep.check(configuration.teacher, hyperspace: hyperspace) } catch let error as TrainingError {
+      throw configuration.error(at: "teacher", error.message)
+    }
     let environment = try JobEnvironment(ProcessInfo.processInfo.environment)
     let display = ProgressDisplay(isQuiet: isQuiet || environment?.rank ?? 0 > 0)
     let data = try RunData(configuration, hyperspace: hyperspace, note: display.note)
@@ -61,7 +57,8 @@ public final class Run {
         runFolder = try RunFolder(joining: folder, configuration: text)
       } else {
         runFolder = try RunFolder(
-          at: folder, configuration: text, seeds: ["run": configuration.seed], program: Program.name,
+          at: folder, configuration: text, inputs: configuration.inputs(), seeds: ["run": configuration.seed],
+          program: Program.name,
           libraries: ["libtorch": Torch.version])
         for notice in runFolder.notices { display.note(notice) }
       }
@@ -76,6 +73,24 @@ public final class Run {
       return (job, context, stepLog)
     }
     finishedSteps = finished
+  }
+
+  /// The text of the configuration that was asked for, and what errors call it.
+  private static func configuration(
+    _ file: String?, _ preset: String?, folder: URL
+  ) throws -> (text: String, file: String) {
+    if let file { return (try Program.text(ofFile: file, kind: "configuration"), file) }
+    let paths = RunFolderPaths(root: folder)
+    if preset == nil, paths.manifest.isThere {
+      return (try RunFolder.manifest(of: folder).configuration, paths.configuration.relativePath)
+    }
+    let name = preset ?? RunConfiguration.presetNames[0]
+    guard let text = RunConfiguration.preset(name) else {
+      throw TrainingError(
+        "there is no built-in configuration \(name); right would be one of "
+          + RunConfiguration.presetNames.joined(separator: ", "))
+    }
+    return (text, "built-in configuration \(name)")
   }
 
   /// Runs all steps up to one, each from where it was stopped.
@@ -95,7 +110,12 @@ public final class Run {
   }
 
   private func lead(through last: Step) throws -> [ModelRecord] {
-    let predictor = try perform(.profile) { try ProfileStep(context: context).run() }
+    let predictor = try perform(.profile) {
+      let predictor = try ProfileStep(context: context).run()
+      // What no network can meet is known now, and not only when all stages are distilled.
+      _ = try DesignStep(context: context, predictor: predictor).constraints()
+      return predictor
+    }
     if last == .profile { return [] }
 
     if context.configuration.profile.studySeconds > 0 {
@@ -278,7 +298,7 @@ public final class Run {
       yaml: manifest.configuration, file: paths.configuration.path(percentEncoded: false))
     let report = try RunReport(
       paths: paths, manifest: manifest, configuration: configuration,
-      hyperspace: configuration.loadHyperspace())
+      hyperspace: configuration.loadHyperspace(manifest))
     try AtomicFile.write(Data(report.page().html().utf8), to: paths.report)
     return paths.report
   }

@@ -1,4 +1,6 @@
+import DeviceLatency
 import InferenceRuntimes
+public import RunFolders
 public import SearchSpaces
 public import SpaceEvolution
 public import StrictYAML
@@ -10,6 +12,8 @@ public struct RunConfiguration: Hashable, Sendable {
     /// A built-in name or a file.
     public var name: String
     public var threads: Int
+
+    var isBuiltIn: Bool { InferenceRuntimes.Device.builtInNames.contains(name) }
   }
 
   public struct Profile: Hashable, Sendable {
@@ -39,6 +43,9 @@ public struct RunConfiguration: Hashable, Sendable {
     /// Steps that each of them is trained alone, from the weights that all share, before it is judged.
     public var rowSteps: Int
     public var evaluationImages: Int
+
+    /// All images whose maps are computed: to learn from, to judge every step and to judge tables.
+    var sampledImages: Int { images + 2 * evaluationImages }
   }
 
   public struct Evolution: Hashable, Sendable {
@@ -149,6 +156,8 @@ public struct RunConfiguration: Hashable, Sendable {
   public var fineTuning: FineTuning
   /// The text that was read, kept with the run.
   public var text: String
+  /// Where it was read from, for errors.
+  public var file: String
 
   /// The demo's text, with every key explained.
   public static let builtInText = String(
@@ -166,15 +175,38 @@ public struct RunConfiguration: Hashable, Sendable {
     }
   }
 
+  /// An error about what a key says, with the line where it stands; for what shows only beside data or device.
+  ///
+  /// - Parameter keys: Such as `search.images`.
+  func error(at keys: String, _ message: String) -> YAMLError {
+    (try? YAMLValue.parse(text, file: file))?.value(at: keys)?.error(message)
+      ?? YAMLError(file: file, message: "\(keys): \(message)")
+  }
+
+  /// The device for a reader; that of a file that is gone or wrong by now goes by the file's name.
+  var deviceName: String {
+    guard !device.isBuiltIn else { return device.name }
+    return (try? InferenceRuntimes.Device(device.name).identity(threads: device.threads))?.name ?? device.name
+  }
+
+  /// The texts of files that the configuration names and that make the run what it is, by key.
+  func inputs() throws -> [String: String] {
+    Hyperspace.builtIn(hyperspace) == nil
+      ? ["hyperspace": try Program.text(ofFile: hyperspace, kind: "hyperspace")] : [:]
+  }
+
   /// The hyperspace in the device's form, with the run's resolution as its only one.
   ///
-  /// - Throws: `YAMLError` where its file is faulty; `TrainingError` where it does not have the resolution.
-  public func loadHyperspace() throws -> Hyperspace {
-    var space = try Program.hyperspace(hyperspace, for: device.name)
+  /// - Throws: `YAMLError` where its file is faulty, or it does not have the resolution.
+  ///
+  /// - Parameter manifest: Of the run folder, which has the text of the hyperspace's file; `nil` reads the file.
+  public func loadHyperspace(_ manifest: Manifest? = nil) throws -> Hyperspace {
+    var space = try Program.hyperspace(hyperspace, text: manifest?.inputs?["hyperspace"], for: device.name)
     guard let resolution else { return space }
     guard space.resolutions.contains(resolution) else {
-      throw TrainingError(
-        "resolution: hyperspace \(space.name) has no \(resolution); right would be one of "
+      throw error(
+        at: "resolution",
+        "hyperspace \(space.name) has no \(resolution); right would be one of "
           + space.resolutions.map(String.init).joined(separator: ", "))
     }
     space.resolutions = [resolution]
@@ -186,6 +218,7 @@ public struct RunConfiguration: Hashable, Sendable {
   /// - Throws: `YAMLError` with the line of what is wrong, and what would be right.
   public init(yaml text: String, file: String) throws(YAMLError) {
     self.text = text
+    self.file = file
     let root = try YAMLValue.parse(text, file: file).mapping(keys: [
       "seed", "jobs", "data", "hyperspace", "resolution", "device", "profile", "constraints", "teacher", "distillation",
       "evolution", "optimizer", "supernet", "search", "fine-tuning",

@@ -17,35 +17,69 @@ struct RunData {
 
   /// Loads the training set, and pads it to the hyperspace's resolution.
   ///
-  /// - Throws: `DatasetError` that names the file; `TrainingError` where data and hyperspace do not fit.
+  /// - Throws: `DatasetError` that names the file; `YAMLError` with the line of what does not fit data or hyperspace.
   ///
   /// - Parameter note: Told of files that are skipped.
   init(_ configuration: RunConfiguration, hyperspace: Hyperspace, note: (String) -> Void = { _ in }) throws {
     let settings = configuration.data
     let size = hyperspace.resolutions.last!
     guard hyperspace.resolutions.count == 1 else {
-      throw TrainingError(
-        "hyperspace \(hyperspace.name) has \(hyperspace.resolutions.count) resolutions, and a run is for one of them: set "
+      throw configuration.error(
+        at: "hyperspace",
+        "\(hyperspace.name) has \(hyperspace.resolutions.count) resolutions, and a run is for one of them: set "
           + "resolution: \(size), for example")
     }
     let source = ImageSource(settings, size: size, seed: configuration.seed)
-    training = try source.load(.train, note: note)
+    do { training = try source.load(.train, note: note) } catch let error as DatasetError
+      where error.code == .missing && settings.folder != nil
+    {
+      throw configuration.error(at: "data.folder", error.description)
+    }
     guard training.channels == hyperspace.imageChannels else {
-      throw TrainingError(
+      throw configuration.error(
+        at: "hyperspace",
         "\(settings.name) has \(training.channels) channels an image, hyperspace \(hyperspace.name) "
           + "\(hyperspace.imageChannels): set image.channels in a hyperspace file of your own")
     }
     guard training.classNames.count == hyperspace.classes else {
-      throw TrainingError(
+      throw configuration.error(
+        at: "hyperspace",
         "\(settings.name) has \(training.classNames.count) classes, hyperspace \(hyperspace.name) \(hyperspace.classes): "
           + "set classes in a hyperspace file of your own")
     }
-    split = try Split(training, validationCount: settings.validationImages, seed: configuration.seed)
+    do { split = try Split(training, validationCount: settings.validationImages, seed: configuration.seed) } catch {
+      throw configuration.error(at: "data.validation-images", error.description)
+    }
+    try Self.check(configuration, trainingImages: split.training.count)
     normalization = Datasets.Normalization(training, indices: split.training)
     augmentation = settings.augmentation
     seed = configuration.seed
     loadTest = { try source.load(.test) }
   }
+
+  /// Refuses numbers of images that the data set does not have, before anything is begun with it.
+  private static func check(_ configuration: RunConfiguration, trainingImages count: Int) throws {
+    let left = "the data set has \(count) for training, besides data.validation-images"
+    let recalibration = configuration.search.recalibrationImages
+    guard recalibration <= count else {
+      throw configuration.error(
+        at: "search.recalibration-images", "\(recalibration) images are asked for, and \(left)")
+    }
+    let distillation = configuration.distillation
+    guard distillation.sampledImages <= count else {
+      throw configuration.error(
+        at: "distillation.images",
+        "these \(distillation.images) and twice the \(distillation.evaluationImages) of evaluation-images are asked for, and "
+          + left)
+    }
+    guard calibrationImages <= count else {
+      throw configuration.error(
+        at: "data.validation-images", "\(calibrationImages) images are needed to initialise quantisers, and \(left)")
+    }
+  }
+
+  /// Training images that quantisers are initialised with.
+  static let calibrationImages = 128
 
   /// The first quantiser of every model.
   var pixelQuantizer: AffineQuantizer {

@@ -45,7 +45,7 @@ extension Run {
     let manifest = try RunFolder.manifest(of: folder)
     let configuration = try RunConfiguration(
       yaml: manifest.configuration, file: paths.configuration.path(percentEncoded: false))
-    let hyperspace = try configuration.loadHyperspace()
+    let hyperspace = try configuration.loadHyperspace(manifest)
     let display = ProgressDisplay(isQuiet: isQuiet)
     let data = try RunData(configuration, hyperspace: hyperspace, note: display.note)
     guard let predictor = try DeviceProfile.predictor(in: paths) else { throw notReady(folder, "profile") }

@@ -1,10 +1,10 @@
 public import Foundation
+import StrictYAML
 import TorchTraining
 
 /// A step of a run that could not be finished: what happened, where in the run, and what is kept.
 ///
-/// Whatever the cause was, the same command goes on from what is kept; a cause that will not have changed by then says in
-/// its own words what to change.
+/// Whatever the cause was, the same command goes on from what is kept, unless it is the configuration itself.
 public struct RunError: Error, CustomStringConvertible {
   /// Of the run.
   public var folder: URL
@@ -22,8 +22,14 @@ public struct RunError: Error, CustomStringConvertible {
   }
 
   public var description: String {
-    "\(folder.relativePath), step \(step): \(RunError.words(of: cause))\n\(RunError.kept(finished))"
+    let place = "\(folder.relativePath), step \(step): \(RunError.words(of: cause))\n"
+    guard isOfConfiguration else { return place + RunError.kept(finished) }
+    return place
+      + "A run keeps its configuration: correct that line in a file of yours, and begin another folder with --run."
   }
+
+  /// Whether the configuration asks for what cannot be: then the same command fails again.
+  public var isOfConfiguration: Bool { cause is YAMLError }
 
   /// What a run that stops now has kept.
   static func kept(_ finished: [String]) -> String {
@@ -34,7 +40,7 @@ public struct RunError: Error, CustomStringConvertible {
   }
 
   /// An error as a user reads it: Foundation's own describe themselves in code, and name no file.
-  static func words(of error: any Error) -> String {
+  public static func words(of error: any Error) -> String {
     switch error {
     case let error as CocoaError:
       let path = error.filePath ?? error.url?.path(percentEncoded: false)

@@ -60,7 +60,7 @@ struct RunReport {
   var result: Table {
     Table(
       caption: "Exported INT8 models, measured as files: accuracy through the runtime on "
-        + "\(models.first.map { NumberText.count($0.images) } ?? "no") test images, latency on this device.",
+        + "\(models.first.map { NumberText.count($0.images) } ?? "no") test images, latency on \(configuration.deviceName).",
       columns: [
         Column("Model"), .number("Predicted", unit: "ms"), .number("Measured", unit: "ms"),
         .number("Accuracy", unit: "%"), .number("MACs", unit: "M"), .number("Parameters", unit: "k"),
@@ -90,12 +90,12 @@ struct RunReport {
     let best = models.max { $0.accuracy < $1.accuracy }
     let subtitle =
       best.map {
-        "\(models.count) INT8 networks for \(configuration.data.name), designed, trained and measured on "
-          + "\(manifest.machine.processor): up to \(NumberText.fixed(100 * $0.accuracy, decimals: 2)) % of the test images "
+        "\(models.count) INT8 networks for \(configuration.data.title), designed for \(configuration.deviceName) and measured "
+          + "there\(configuration.device.isBuiltIn ? " (\(manifest.machine.processor))" : ""): up to \(NumberText.fixed(100 * $0.accuracy, decimals: 2)) % of the test images "
           + "right in \(NumberText.milliseconds($0.measuredMilliseconds)) each."
       } ?? "A run that has not reached its models yet."
     return ReportPage(
-      title: "INT8 networks for \(configuration.data.name)", subtitle: subtitle, opening: opening,
+      title: "INT8 networks for \(configuration.data.title)", subtitle: subtitle, opening: opening,
       sections: [spaceSection, studySection, searchSection, latencySection, trainingSection, runSection].filter {
         !$0.blocks.isEmpty
       },

@@ -85,6 +85,23 @@ public struct StandaloneProfile {
     return duration / .microseconds(1) / Double(subnets.count)
   }
 
+}
+
+extension Run {
+  /// The predictor of a run that has its profile, and where it is kept.
+  public func profile() throws -> (profile: StandaloneProfile, predictor: LatencyPredictor, file: URL) {
+    let configuration = context.configuration
+    let profile = StandaloneProfile(
+      hyperspace: configuration.hyperspace, device: configuration.device.name, threads: configuration.device.threads,
+      seed: configuration.seed, fittingNetworks: configuration.profile.fittingNetworks,
+      heldOutNetworks: configuration.profile.heldOutNetworks, budget: .seconds(configuration.profile.seconds))
+    return (
+      profile, try ProfileStep(context: context).run(), DeviceProfile.predictorFile(in: context.folder.paths)
+    )
+  }
+}
+
+extension StandaloneProfile {
   private func isOfRun(_ folder: RunFolder) -> Bool { folder.manifest.configuration != configuration }
 
   /// The folder of a run keeps its own configuration, which must name the same device and hyperspace.

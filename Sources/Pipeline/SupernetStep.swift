@@ -100,7 +100,9 @@ struct SupernetStep {
     ]
     for _ in 0..<6 { graphs.append(try draw()) }
     graphs += try ParameterLayout(space, in: hyperspace).covering(draw)
-    let images = try context.data.plainBatch(context.data.trainingSample(128, stream: "calibration")[...]).images
+    let images = try context.data.plainBatch(
+      context.data.trainingSample(RunData.calibrationImages, stream: "calibration")[...]
+    ).images
     try store.calibrateQuantizers(graphs: graphs, batches: [images])
   }
 }

@@ -13,12 +13,12 @@ struct TeacherNetwork {
   init(own block: String, widths: [Int], depths: [Int], hyperspace: Hyperspace) throws {
     guard let type = hyperspace.blockTypes.first(where: { $0.name == block }) else {
       throw TrainingError(
-        "teacher.block: \"\(block)\" is no block type of hyperspace \(hyperspace.name), which has "
+        "block: \"\(block)\" is no block type of hyperspace \(hyperspace.name), which has "
           + hyperspace.blockTypes.map(\.name).joined(separator: ", "))
     }
     guard widths.count == hyperspace.stages.count, depths.count == hyperspace.stages.count else {
       throw TrainingError(
-        "teacher.widths and teacher.depths need one number for each of the \(hyperspace.stages.count) stages of "
+        "widths and depths need one number for each of the \(hyperspace.stages.count) stages of "
           + "hyperspace \(hyperspace.name); they have \(widths.count) and \(depths.count)")
     }
     // The largest kernel and expansion that the type has.
@@ -50,7 +50,7 @@ struct TeacherNetwork {
     let resolution = hyperspace.resolutions.last!
     guard resolution.isMultiple(of: 32) else {
       throw TrainingError(
-        "teacher.network: EfficientNet-Lite takes images of 32, 64, 96… pixels, and hyperspace \(hyperspace.name) has "
+        "network: EfficientNet-Lite takes images of 32, 64, 96… pixels, and hyperspace \(hyperspace.name) has "
           + "\(resolution)")
     }
     let stride = hyperspace.stages.reduce(hyperspace.stem.stride) { $0 * $1.stride }
@@ -85,7 +85,7 @@ struct TeacherNetwork {
       guard places.count >= count else {
         let names = ([hyperspace.stem.name] + hyperspace.stages.map(\.name))[result.count..<result.count + count]
         throw TrainingError(
-          "teacher.network: \(names.joined(separator: ", ")) of hyperspace \(hyperspace.name) end at \(side) x \(side), "
+          "network: \(names.joined(separator: ", ")) of hyperspace \(hyperspace.name) end at \(side) x \(side), "
             + "where \(name) has \(places.count) blocks: its strides do not fit, so take a teacher of our own")
       }
       for index in 1...count { result.append(places[index * places.count / count - 1]) }

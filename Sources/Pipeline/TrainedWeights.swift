@@ -25,10 +25,15 @@ public struct TrainedWeights {
     self.checkpoint = checkpoint
     file = try Safetensors(contentsOf: checkpoint)
     let folder = checkpoint.deletingLastPathComponent().deletingLastPathComponent()
-    let manifest = try RunFolder.manifest(of: folder)
+    let manifest: Manifest
+    do { manifest = try RunFolder.manifest(of: folder) } catch {
+      throw TrainingError(
+        "\(checkpoint.relativePath): a checkpoint must lie in the checkpoints folder of its run, which knows data and "
+          + "hyperspace: \(error)")
+    }
     configuration = try RunConfiguration(
       yaml: manifest.configuration, file: RunFolderPaths(root: folder).configuration.path(percentEncoded: false))
-    hyperspace = try configuration.loadHyperspace()
+    hyperspace = try configuration.loadHyperspace(manifest)
     data = try RunData(configuration, hyperspace: hyperspace)
   }
 
@@ -37,6 +42,11 @@ public struct TrainedWeights {
   /// - Throws: `TrainingError` where the checkpoint is not of this space, or has no quantisers yet.
   public func integerNetwork(_ subnet: Subnet, of space: SearchSpace) throws -> IntegerNetwork {
     let (graph, store) = try store(subnet, of: space)
+    guard try !store.quantizerScales().isEmpty else {
+      throw TrainingError(
+        "\(checkpoint.relativePath): its quantisers were never set, so it is a checkpoint of the float phase: take the "
+          + "-integer one, or --precision float32")
+    }
     return try store.integerNetwork(
       graph, statistics: statistics(of: graph, store, .quantized), pixels: data.pixelQuantizer)
   }

@@ -19,7 +19,7 @@ public enum AtomicFile {
   public static func write(_ data: Data, to url: URL) throws {
     let partial = try partialFile(for: url)
     try completing(url, from: partial) {
-      let file = try OpenFile(partial, O_WRONLY | O_CREAT | O_EXCL, toDo: "write the file")
+      let file = try OpenFile(partial, O_WRONLY | O_CREAT | O_EXCL, toDo: "write the file", named: url)
       try data.withUnsafeBytes { bytes in
         let number = FaultPoint.around(bytes) { file.write($0) }
         if number != 0 { throw failure(url, number) }

@@ -13,6 +13,9 @@ public struct Interrupted: Error, Hashable, CustomStringConvertible {
 
   public init() {}
 
+  /// What is said of a command that has no records.
+  public static let nothingKept = "Interrupted. This command keeps nothing: run again, it begins anew."
+
   public var description: String {
     "Interrupted. Everything that was finished is kept; to go on, run the same command again."
   }

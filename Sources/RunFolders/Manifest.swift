@@ -16,17 +16,24 @@ public struct Manifest: Codable, Hashable, Sendable {
   public var created: String
   /// The configuration with every default filled in, as YAML text. A run goes on only with exactly this text.
   public var configuration: String
+  /// The texts of files that the configuration names, by the key that names them: the run is what they said at its
+  /// beginning. Absent in folders of earlier versions.
+  public var inputs: [String: String]?
   /// The seeds that the run's random draws start from, by purpose.
   public var seeds: [String: UInt64]
   public var machine: Machine
   /// Versions of the libraries that do the work, by name.
   public var libraries: [String: String]
 
-  init(program: String, configuration: String, seeds: [String: UInt64], machine: Machine, libraries: [String: String]) {
+  init(
+    program: String, configuration: String, inputs: [String: String], seeds: [String: UInt64], machine: Machine,
+    libraries: [String: String]
+  ) {
     formatVersion = Manifest.currentFormatVersion
     self.program = program
     created = Date().formatted(.iso8601)
     self.configuration = configuration
+    self.inputs = inputs.isEmpty ? nil : inputs
     self.seeds = seeds
     self.machine = machine
     self.libraries = libraries

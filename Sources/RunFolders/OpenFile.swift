@@ -12,10 +12,12 @@ final class OpenFile: Sendable {
   let descriptor: Int32
 
   /// Opens `url` with the flags of open(2); close-on-exec is added, so that no child inherits the file or its lock.
-  init(_ url: URL, _ flags: Int32, toDo action: String) throws {
-    self.url = url
+  ///
+  /// - Parameter name: What errors call it, where the user knows it by another name.
+  init(_ url: URL, _ flags: Int32, toDo action: String, named name: URL? = nil) throws {
+    self.url = name ?? url
     descriptor = retrying { open(url.path(percentEncoded: false), flags | O_CLOEXEC, 0o644) }
-    if descriptor < 0 { throw RunFolderError.system(action, url, errno) }
+    if descriptor < 0 { throw RunFolderError.system(action, self.url, errno) }
   }
 
   deinit { close(descriptor) }

@@ -132,7 +132,7 @@ struct RecordLines<Record: Codable & Sendable>: Sendable {
     return RunFolderError(
       .damaged,
       "\(url.relativePath), line \(number): not a record of schema version \(version): \(reason). The line begins with "
-        + "\"\(shown)\". Remove this line (its work is then done again), or start another folder with --run.")
+        + "\"\(shown)\". Remove this line (its work is then done again), or begin with another file or folder.")
   }
 
   private func summary(of error: any Error) -> String {

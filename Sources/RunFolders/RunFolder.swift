@@ -28,6 +28,7 @@ public final class RunFolder: Sendable {
   ///
   /// - Parameters:
   ///   - configuration: the resolved configuration as YAML text, every default filled in; equal runs have equal texts.
+  ///   - inputs: the texts of files that the configuration names, by key.
   ///   - seeds: the seeds of the run by purpose.
   ///   - program: name and version, such as "spaceevo 0.1.0".
   ///   - libraries: versions of the libraries in use, by name.
@@ -35,7 +36,7 @@ public final class RunFolder: Sendable {
   ///   configuration line or seed that differs; `notARunFolder` if something else is in the folder; `damaged`;
   ///   `inputOutput`, for example a folder that cannot be written to.
   public convenience init(
-    at url: URL, configuration: String, seeds: [String: UInt64] = [:], program: String,
+    at url: URL, configuration: String, inputs: [String: String] = [:], seeds: [String: UInt64] = [:], program: String,
     libraries: [String: String] = [:],
     machine: Machine = .current()
   ) throws {
@@ -44,11 +45,15 @@ public final class RunFolder: Sendable {
     try Self.refuseForeignContent(paths)
     let lock = try Self.hold(paths)
     let found = try Manifest.read(in: paths)
-    if let found { try Self.compare(found, configuration: configuration, seeds: seeds, paths: paths) }
+    if let found {
+      try Self.compare(found, configuration: configuration, seeds: seeds, paths: paths)
+      try Self.compare(found, inputs: inputs, paths: paths)
+    }
     let manifest =
       found
       ?? Manifest(
-        program: program, configuration: configuration, seeds: seeds, machine: machine, libraries: libraries)
+        program: program, configuration: configuration, inputs: inputs, seeds: seeds, machine: machine,
+        libraries: libraries)
     var notices = manifest.changes(program: program, machine: machine, libraries: libraries)
     notices += try Self.complete(paths, manifest)
     // The manifest is last: a folder with a manifest has everything else.
@@ -208,6 +213,18 @@ public final class RunFolder: Sendable {
         .differentRun,
         "\(folder): the run was begun with another seed \"\(name)\": \(before ?? "none") then, \(now ?? "none") now. "
           + cure)
+    }
+  }
+
+  private static func compare(_ manifest: Manifest, inputs: [String: String], paths: RunFolderPaths) throws {
+    for (key, before) in (manifest.inputs ?? [:]).sorted(by: { $0.key < $1.key }) {
+      guard let now = inputs[key], let difference = TextDifference(before, now) else { continue }
+      let place = difference.key.map { "\($0) (line \(difference.line))" } ?? "line \(difference.line)"
+      throw RunFolderError(
+        .differentRun,
+        "\(paths.root.relativePath): the file of \(key) has changed since the run was begun. First difference: \(place): "
+          + "\(quoted(difference.first)) then, \(quoted(difference.second)) now. Put it back, or start another folder with "
+          + "--run. Nothing was changed.")
     }
   }
 

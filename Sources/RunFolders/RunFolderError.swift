@@ -45,11 +45,11 @@ public struct RunFolderError: Error, Hashable, CustomStringConvertible {
     let reason = String(cString: strerror(number))
     let cure =
       switch number {
-      case EACCES, EPERM, EROFS: " Choose a folder that you may write to with --run."
+      case EACCES, EPERM, EROFS: " Choose a place that you may write to."
       case ENOSPC, EDQUOT: " Free some space on this disk and run the same command again."
       case EFBIG: " Raise the file size limit (ulimit -f) and run the same command again."
       case ELOOP: " It is a link, and a run writes only inside its own folder: remove it."
-      case ENOTDIR: " Part of this path is a file; choose another folder with --run."
+      case ENOTDIR: " Part of this path is a file; choose another place."
       default: ""
       }
     return RunFolderError(.inputOutput, "\(url.relativePath): cannot \(action): \(reason).\(remains)\(cure)")

@@ -1,7 +1,7 @@
 /// The families of blocks that the lowering knows.
 ///
 /// To add one: a case here, a file in `NetworkGraphs/Blocks` with its lowering, and a line in a hyperspace file. The
-/// compiler points at the one `switch` that misses it.
+/// compiler points at every `switch` that misses it.
 public enum BlockFamily: String, CaseIterable, Codable, Hashable, Sendable {
   /// Depthwise k x k, 1x1, depthwise k x k, 1x1; each with batch norm and ReLU. No expansion.
   case dualDepthwise = "dual-depthwise"
@@ -13,7 +13,20 @@ public enum BlockFamily: String, CaseIterable, Codable, Hashable, Sendable {
   case residualBottleneck = "residual-bottleneck"
 
   /// Whether the family has an expansion ratio (elastic hidden width).
-  public var hasExpansion: Bool { self != .dualDepthwise }
+  public var hasExpansion: Bool {
+    switch self {
+    case .dualDepthwise: false
+    case .mbconv, .fusedMBConv, .residualBottleneck: true
+    }
+  }
+
+  /// Whether its lowering has a place for squeeze and excitation.
+  public var canSqueezeAndExcite: Bool {
+    switch self {
+    case .dualDepthwise: false
+    case .mbconv, .fusedMBConv, .residualBottleneck: true
+    }
+  }
 }
 
 /// One candidate block of a hyperspace: a family, with what is fixed of it and the choices that stay elastic.

@@ -190,8 +190,8 @@ private func blockType(_ value: YAMLValue) throws(YAMLError) -> BlockType {
   }
   let excitation = mapping.optional("squeeze-excitation")
   let hasExcitation = try excitation?.bool() ?? false
-  if let excitation, hasExcitation, family == .dualDepthwise {
-    throw excitation.error("dual-depthwise has no place for squeeze and excitation")
+  if let excitation, hasExcitation, !family.canSqueezeAndExcite {
+    throw excitation.error("\(family.rawValue) has no place for squeeze and excitation")
   }
   let stack = mapping.optional("stack-depthwise")
   let stacks = try stack?.bool() ?? false

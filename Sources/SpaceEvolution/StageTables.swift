@@ -39,6 +39,7 @@ public struct StageTables: Sendable {
         throw TableError(file: file, message: "has a row whose loss or latency is negative or not finite")
       }
     }
+    try Self.refuseDifferentOrigins(byKey, hyperspace)
     let needed = Set(hyperspace.stageTableKeys)
     if let surplus = byKey.keys.filter({ !needed.contains($0) }).min() {
       throw TableError(
@@ -48,6 +49,26 @@ public struct StageTables: Sendable {
     self.hyperspace = hyperspace
     self.tables = byKey
     self.resolutions = resolutions
+  }
+
+  /// Losses of other images, another teacher or another precision, and latencies of another device, do not add up.
+  private static func refuseDifferentOrigins(
+    _ tables: [StageTableKey: StageTable], _ hyperspace: Hyperspace
+  ) throws(TableError) {
+    let told = hyperspace.stageTableKeys.compactMap { key in tables[key]?.provenance.map { (key, $0) } }
+    guard let (firstKey, first) = told.first else { return }
+    for (key, other) in told {
+      let pairs = [
+        ("data", first.data, other.data), ("teacher", first.teacher, other.teacher),
+        ("device", first.device, other.device), ("isQuantized", "\(first.isQuantized)", "\(other.isQuantized)"),
+      ]
+      guard let (name, before, here) = pairs.first(where: { $0.1 != $0.2 }) else { continue }
+      throw TableError(
+        file: hyperspace.stageTableFileName(key), line: 1,
+        message:
+          "its \(name) is \"\(here)\", and \"\(before)\" in \(hyperspace.stageTableFileName(firstKey)): stage tables "
+          + "must have one origin")
+    }
   }
 
   /// Reads the tables of a folder, in the published grammar or in our own.

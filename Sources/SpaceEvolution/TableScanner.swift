@@ -9,6 +9,11 @@ struct TableScanner {
   init(bytes: [UInt8], file: String) {
     self.bytes = bytes
     self.file = file
+    // The mark that some editors put before UTF-8 text.
+    if bytes.starts(with: [0xEF, 0xBB, 0xBF]) {
+      index = 3
+      lineStart = 3
+    }
   }
 
   var isAtEnd: Bool { index == bytes.count }
@@ -26,7 +31,8 @@ struct TableScanner {
   mutating func restOfLine() -> String {
     let start = index
     while index < bytes.count, bytes[index] != UInt8(ascii: "\n") { index += 1 }
-    let text = String(decoding: bytes[start..<index], as: UTF8.self)
+    let end = index > start && bytes[index - 1] == UInt8(ascii: "\r") ? index - 1 : index
+    let text = String(decoding: bytes[start..<end], as: UTF8.self)
     if index < bytes.count { nextLine() }
     return text
   }
@@ -48,6 +54,8 @@ struct TableScanner {
   }
 
   mutating func expectLineEnd() throws(TableError) {
+    // Lines may end as on Windows.
+    if peek == UInt8(ascii: "\r"), index + 1 == bytes.count || bytes[index + 1] == UInt8(ascii: "\n") { index += 1 }
     guard index < bytes.count else { return }
     guard bytes[index] == UInt8(ascii: "\n") else { throw error("\(found) where the line should end") }
     nextLine()
@@ -133,13 +141,13 @@ struct TableScanner {
       }
       index += 1
     }
-    guard decimals > 0, index - start <= 16, peek.map({ ",\n".utf8.contains($0) }) ?? true else { return nil }
+    guard decimals > 0, index - start <= 16, peek.map({ ",\r\n".utf8.contains($0) }) ?? true else { return nil }
     return Double(digits) / TableScanner.powersOf10[decimals]
   }
 
   private mutating func anyDecimal() -> Double? {
     let start = index
-    while index < bytes.count, !",\n".utf8.contains(bytes[index]), index - start < 40 { index += 1 }
+    while index < bytes.count, !",\r\n".utf8.contains(bytes[index]), index - start < 40 { index += 1 }
     let text = String(decoding: bytes[start..<index], as: UTF8.self)
     guard text.allSatisfy({ $0.isNumber || ".e-+".contains($0) }) else { return nil }
     return Double(text)

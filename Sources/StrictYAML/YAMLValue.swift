@@ -124,6 +124,16 @@ public struct YAMLValue {
     return YAMLError(file: file, line: node.mark?.line, column: node.mark?.column, message: prefix + message)
   }
 
+  /// The value that keys lead to, such as `search.images`; `nil` where there is none.
+  public func value(at keys: String) -> YAMLValue? {
+    var value = self
+    for key in keys.split(separator: ".") {
+      guard let next = value.node.mapping?[String(key)] else { return nil }
+      value = YAMLValue(node: next, file: file, path: value.path.isEmpty ? String(key) : "\(value.path).\(key)")
+    }
+    return value
+  }
+
   private var kind: String {
     switch node {
     case .scalar(let scalar): "\"\(scalar.string.prefix(40))\""

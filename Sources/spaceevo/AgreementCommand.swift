@@ -5,7 +5,7 @@ import RunFolders
 import SearchSpaces
 import SpaceEvolution
 
-struct AgreementCommand: ParsableCommand {
+struct AgreementCommand: ParsableCommand, KeepingNothing {
   static let configuration = CommandConfiguration(
     commandName: "agreement",
     abstract: "How far independent and width-consistent scores put search spaces in the same order.")
@@ -15,7 +15,7 @@ struct AgreementCommand: ParsableCommand {
   @Option(help: "How many random spaces, and how many of the best of an evolution.")
   var spaces = 200
 
-  @Option(help: "The seed of both.")
+  @Option(parsing: .unconditional, help: "The seed of both.")
   var seed: UInt64 = 0
 
   @OptionGroup var output: OutputOptions

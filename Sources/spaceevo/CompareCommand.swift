@@ -13,10 +13,10 @@ struct CompareCommand: ParsableCommand {
 
   @OptionGroup var options: RunOptions
 
-  @Option(help: "How many seeds each space is trained with.")
+  @Option(parsing: .unconditional, help: "How many seeds each space is trained with.")
   var seeds = 2
 
-  @Option(help: "How many random spaces take part.")
+  @Option(parsing: .unconditional, help: "How many random spaces take part.")
   var random = 2
 
   @Option(

@@ -49,7 +49,7 @@ struct SubnetOptions: ParsableArguments {
   }
 }
 
-struct MeasureCommand: ParsableCommand {
+struct MeasureCommand: ParsableCommand, KeepingNothing {
   static let configuration = CommandConfiguration(
     commandName: "measure", abstract: "Latency of a subnet as INT8 model, or of any model, measured on a device.",
     discussion: """
@@ -206,20 +206,22 @@ struct ProfileCommand: ParsableCommand {
   @Option(help: "The hyperspace: \(Hyperspace.builtInNames.joined(separator: ", ")), or a YAML file.")
   var hyperspace: String?
 
-  @Option(help: "Threads of the runtime.")
-  var threads = 1
+  @Option(help: "Threads of the runtime. (default: 1)")
+  var threads: Int?
 
-  @Option(help: "At most this many minutes of measuring.")
-  var minutes = 15.0
+  @Option(help: "At most this many minutes of measuring. (default: 15)")
+  var minutes: Double?
 
   @Option(help: "Random networks that the correction is fitted on; 60 where left out, 240 for OpenVINO.")
   var fittingNetworks: Int?
 
-  @Option(help: "Random networks that only judge the result; two in five as many of one block type come on top.")
-  var heldOutNetworks = 100
+  @Option(
+    help:
+      "Random networks that only judge the result; two in five as many of one block type come on top. (default: 100)")
+  var heldOutNetworks: Int?
 
-  @Option(help: "The seed of the random networks.")
-  var seed: UInt64 = 1
+  @Option(parsing: .unconditional, help: "The seed of the random networks. (default: 1)")
+  var seed: UInt64?
 
   @Flag(help: "Print what the predictor is worth as JSON on standard output.")
   var json = false
@@ -232,12 +234,21 @@ struct ProfileCommand: ParsableCommand {
       throw ValidationError("Give either a configuration, or --device and --hyperspace.")
     }
     if device != nil, options.folder == nil { throw ValidationError("Name the run folder with --run FOLDER.") }
-    guard (1...256).contains(threads) else { throw ValidationError("--threads is from 1 to 256.") }
+    let own: [(String, Bool)] = [
+      ("--threads", threads != nil), ("--minutes", minutes != nil), ("--fitting-networks", fittingNetworks != nil),
+      ("--held-out-networks", heldOutNetworks != nil), ("--seed", seed != nil),
+    ]
+    if device == nil, let (name, _) = own.first(where: \.1) {
+      throw ValidationError(
+        "\(name) goes with --device and --hyperspace; of a run, the configuration says it. Leave it out.")
+    }
+    guard (1...256).contains(threads ?? 1) else { throw ValidationError("--threads is from 1 to 256.") }
+    let minutes = minutes ?? 15
     guard minutes > 0, minutes <= 1_440 else { throw ValidationError("--minutes is above 0, at most 1440.") }
     if let fittingNetworks, !(6...10_000).contains(fittingNetworks) {
       throw ValidationError("--fitting-networks is from 6 to 10000.")
     }
-    guard (2...10_000).contains(heldOutNetworks) else {
+    guard (2...10_000).contains(heldOutNetworks ?? 100) else {
       throw ValidationError("--held-out-networks is from 2 to 10000.")
     }
   }
@@ -259,29 +270,34 @@ struct ProfileCommand: ParsableCommand {
 
   func run() throws {
     guard let device, let hyperspace, let folder = options.folder else {
-      try options.open().through(.profile)
-      return
+      let run = try options.open()
+      try run.through(.profile)
+      guard json, run.leads else { return }
+      let (standalone, predictor, file) = try run.profile()
+      return try printJSON(answer(predictor, standalone, file))
     }
     let display = ProgressDisplay(isQuiet: options.quiet)
     let standalone = StandaloneProfile(
-      hyperspace: hyperspace, device: device, threads: threads, seed: seed, fittingNetworks: fittingNetworks,
-      heldOutNetworks: heldOutNetworks, budget: .seconds(60 * minutes))
+      hyperspace: hyperspace, device: device, threads: threads ?? 1, seed: seed ?? 1, fittingNetworks: fittingNetworks,
+      heldOutNetworks: heldOutNetworks ?? 100, budget: .seconds(60 * (minutes ?? 15)))
     let (predictor, file) = try standalone.run(folder: URL(filePath: folder), display: display)
     if let warning = predictor.warning { display.warn(warning) }
-    let microseconds = try standalone.predictionMicroseconds(predictor)
-    guard json else {
-      for line in predictor.summary { print(line) }
-      print("A prediction takes \(microseconds.formatted(.number.precision(.fractionLength(2)))) microseconds")
-      print(file.path(percentEncoded: false))
-      return
-    }
+    let answer = try answer(predictor, standalone, file)
+    if json { return try printJSON(answer) }
+    for line in predictor.summary { print(line) }
+    let microseconds = answer.predictionMicroseconds.formatted(.number.precision(.fractionLength(2)))
+    print("A prediction takes \(microseconds) microseconds")
+    print(answer.predictor)
+  }
+
+  private func answer(_ predictor: LatencyPredictor, _ profile: StandaloneProfile, _ file: URL) throws -> Answer {
     let heldOut = predictor.heldOut
-    try printJSON(
-      Answer(
-        device: predictor.device, kernels: predictor.kernels.count, gatedShare: predictor.gatedShare,
-        networks: heldOut?.pairs.count, meanPercent: heldOut?.meanPercent, largestPercent: heldOut?.largestPercent,
-        within5Percent: heldOut?.within5Percent, within10Percent: heldOut?.within10Percent,
-        kendallTau: heldOut?.kendallTau, repeatability: predictor.repeatability,
-        predictionMicroseconds: microseconds, predictor: file.path(percentEncoded: false)))
+    return Answer(
+      device: predictor.device, kernels: predictor.kernels.count, gatedShare: predictor.gatedShare,
+      networks: heldOut?.pairs.count, meanPercent: heldOut?.meanPercent, largestPercent: heldOut?.largestPercent,
+      within5Percent: heldOut?.within5Percent, within10Percent: heldOut?.within10Percent,
+      kendallTau: heldOut?.kendallTau, repeatability: predictor.repeatability,
+      predictionMicroseconds: try profile.predictionMicroseconds(predictor), predictor: file.path(percentEncoded: false)
+    )
   }
 }

@@ -21,22 +21,31 @@ struct DistillCommand: ParsableCommand {
   @Flag(help: "Compare the tables' ranking with that of sub-stages that are each trained alone.")
   var verify = false
 
-  @Option(help: "Pairs of a stage and a block type to verify.")
-  var pairs = 4
+  @Option(help: "Pairs of a stage and a block type to verify. (default: 4)")
+  var pairs: Int?
 
-  @Option(help: "Sub-stages of each pair to train alone.")
-  var substages = 12
+  @Option(help: "Sub-stages of each pair to train alone. (default: 12)")
+  var substages: Int?
 
-  @Option(help: "Float steps of each sub-stage trained alone; a third as many follow with every quantiser in place.")
-  var steps = 300
+  @Option(
+    help: """
+      Float steps of each sub-stage trained alone; a third as many follow with every quantiser in place. (default: 300)
+      """)
+  var steps: Int?
 
-  @Flag(help: "Print the comparison as JSON on standard output.")
+  @Flag(help: "Print the comparison of --verify as JSON on standard output.")
   var json = false
 
   mutating func validate() throws {
     guard !(join && verify) else { throw ValidationError("--join and --verify exclude each other.") }
-    guard pairs > 0, substages >= 3, steps >= 3 else {
+    guard pairs ?? 1 > 0, substages ?? 3 >= 3, steps ?? 3 >= 3 else {
       throw ValidationError("--pairs is at least 1; --substages and --steps are at least 3.")
+    }
+    guard verify || pairs == nil && substages == nil && steps == nil && !json else {
+      throw ValidationError("--pairs, --substages, --steps and --json are of --verify: add it, or leave them out.")
+    }
+    guard join || threads == nil else {
+      throw ValidationError("--threads is of --join; a run's own number is jobs, in its configuration.")
     }
     if let threads, !(1...256).contains(threads) { throw ValidationError("--threads is from 1 to 256.") }
     guard !join || options.configuration == nil else {
@@ -55,12 +64,14 @@ struct DistillCommand: ParsableCommand {
       try run.through(.distillation)
       return
     }
-    let result = try run.verifyTables(
-      .init(pairs: pairs, substages: substages, floatSteps: steps, integerSteps: max(1, steps / 3)))
-    if json { try printJSON(result) } else { describe(result) }
+    let steps = steps ?? 300
+    let settings = RankCheck.Settings(
+      pairs: pairs ?? 4, substages: substages ?? 12, floatSteps: steps, integerSteps: max(1, steps / 3))
+    let result = try run.verifyTables(settings)
+    if json { try printJSON(result) } else { describe(result, substages: settings.substages) }
   }
 
-  private func describe(_ result: RankCheck.Result) {
+  private func describe(_ result: RankCheck.Result, substages: Int) {
     func text(_ value: Double) -> String { value.formatted(.number.precision(.fractionLength(2))) }
     print("Spearman's rank correlation with the losses of \(substages) sub-stages trained alone:")
     for agreement in result.pairs {

@@ -10,7 +10,7 @@ import Quantization
 import RunFolders
 import SearchSpaces
 
-struct ExportCommand: ParsableCommand {
+struct ExportCommand: ParsableCommand, KeepingNothing {
   static let configuration = CommandConfiguration(
     commandName: "export", abstract: "Write a subnet as an ONNX file that takes uint8 pixels.")
 
@@ -34,14 +34,16 @@ struct ExportCommand: ParsableCommand {
   @Option(
     help: ArgumentHelp(
       "The runtime that random weights are exported for: \(Device.builtInNames.joined(separator: " or ")); "
-        + "a checkpoint's run knows it."))
-  var device = LocalRuntime.onnxRuntime.rawValue
+        + "a checkpoint's run knows it. (default: \(LocalRuntime.onnxRuntime.rawValue))"))
+  var device: String?
 
   @Option(help: "int8 or float32.")
   var precision = Precision.int8
 
   @Option(help: "The file to write.", completion: .file(extensions: ["onnx"]))
   var output: String
+
+  func validate() throws { try checkPlace(of: output, option: "--output") }
 
   func run() throws {
     let url = URL(filePath: output)
@@ -52,11 +54,12 @@ struct ExportCommand: ParsableCommand {
   }
 
   private func random(_ file: String) throws -> ([UInt8], ModelCard) {
-    guard let name = self.hyperspace else { throw ValidationError("Random weights need --hyperspace.") }
-    guard let runtime = LocalRuntime(rawValue: device) else {
-      throw ValidationError("--device \(device): \(Device.builtInNames.joined(separator: " or ")) is right here.")
+    guard let spaceName = self.hyperspace else { throw ValidationError("Random weights need --hyperspace.") }
+    let name = device ?? LocalRuntime.onnxRuntime.rawValue
+    guard let runtime = LocalRuntime(rawValue: name) else {
+      throw ValidationError("--device \(name): \(Device.builtInNames.joined(separator: " or ")) is right here.")
     }
-    let hyperspace = try Program.hyperspace(name).computed(in: runtime.arithmetic)
+    let hyperspace = try Program.hyperspace(spaceName).computed(in: runtime.arithmetic)
     let space = try hyperspace.space(space)
     let subnet = try hyperspace.subnet(subnet, in: space)
     guard let seed = UInt64(weights.dropFirst("random:".count)) else {
@@ -72,6 +75,9 @@ struct ExportCommand: ParsableCommand {
   }
 
   private func trained(_ name: String) throws -> ([UInt8], ModelCard) {
+    if let device {
+      throw ValidationError("--device \(device): a checkpoint is exported for its run's device; leave it out.")
+    }
     let weights = try TrainedWeights(checkpoint: URL(filePath: weights))
     if let hyperspace, try Program.hyperspace(hyperspace) != weights.hyperspace.computed(in: .onnxRuntime) {
       throw ValidationError(
@@ -104,7 +110,7 @@ struct ExportCommand: ParsableCommand {
   }
 }
 
-struct EvaluateCommand: ParsableCommand {
+struct EvaluateCommand: ParsableCommand, KeepingNothing {
   static let configuration = CommandConfiguration(
     commandName: "evaluate", abstract: "Accuracy of a model file on a data set's test images, by the runtime.")
 
@@ -132,6 +138,12 @@ struct EvaluateCommand: ParsableCommand {
     var correct: Int
     var top1: Double
     var runtime: String
+  }
+
+  func validate() throws {
+    guard data == "folder" || !skipBrokenFiles else {
+      throw ValidationError("--skip-broken-files is for --data folder; \(data) is read whole or not at all.")
+    }
   }
 
   func run() throws {

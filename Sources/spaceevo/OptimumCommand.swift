@@ -6,7 +6,7 @@ import RunFolders
 import SearchSpaces
 import SpaceEvolution
 
-struct OptimumCommand: ParsableCommand {
+struct OptimumCommand: ParsableCommand, KeepingNothing {
   static let configuration = CommandConfiguration(
     commandName: "optimum", abstract: "The best of all search spaces by their Q-T score, proven by bounds.",
     discussion: """
@@ -51,7 +51,6 @@ struct OptimumCommand: ParsableCommand {
       current?.done = done
     }
     current?.progress.finish()
-    try page.write(scorer, best: outcome.top, remarks: [outcome.summary])
     if output.json {
       try printJSON(
         Answer(
@@ -63,6 +62,7 @@ struct OptimumCommand: ParsableCommand {
       printScores(outcome.top)
       print(outcome.summary)
     }
+    try page.write(scorer, best: outcome.top, remarks: [outcome.summary])
   }
 }
 

@@ -21,7 +21,7 @@ struct RankingCommand: ParsableCommand {
   @Option(help: "How many of them are also trained alone.")
   var alone = 24
 
-  @Option(help: "How often each of those is trained, with other initial weights and images.")
+  @Option(parsing: .unconditional, help: "How often each of those is trained, with other initial weights and images.")
   var seeds = 1
 
   @Option(

@@ -5,7 +5,8 @@ import Pipeline
 /// The run folder and its configuration.
 struct RunOptions: ParsableArguments {
   @Argument(
-    help: "The configuration, a YAML file; a built-in one where left out.", completion: .file())
+    help: "The configuration, a YAML file. Where left out: that of a run folder that exists, else a built-in one.",
+    completion: .file())
   var configuration: String?
 
   @Option(
@@ -40,7 +41,7 @@ struct RunOptions: ParsableArguments {
   func open() throws -> Run {
     guard let folder else { throw ValidationError("Name the run folder with --run FOLDER.") }
     return try Run(
-      folder: URL(filePath: folder), configurationFile: configuration, preset: presetName, isQuiet: quiet)
+      folder: URL(filePath: folder), configurationFile: configuration, preset: preset, isQuiet: quiet)
   }
 }
 
@@ -83,7 +84,7 @@ struct RefineCommand: ParsableCommand {
 
   @OptionGroup var options: RunOptions
 
-  @Option(help: "How many models the run is to have in all.")
+  @Option(parsing: .unconditional, help: "How many models the run is to have in all.")
   var models = 0
 
   @Flag(help: "Print the resulting models as JSON on standard output.")

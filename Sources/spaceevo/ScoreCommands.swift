@@ -6,7 +6,7 @@ import RunFolders
 import SearchSpaces
 import SpaceEvolution
 
-struct ScoreCommand: ParsableCommand {
+struct ScoreCommand: ParsableCommand, KeepingNothing {
   static let configuration = CommandConfiguration(
     commandName: "score", abstract: "The exact Q-T score of search spaces.")
 
@@ -15,7 +15,7 @@ struct ScoreCommand: ParsableCommand {
   @Option(help: "The paper's Monte Carlo estimate from this many subnets instead.")
   var monteCarlo: Int?
 
-  @Option(help: "The seed of the estimate.")
+  @Option(parsing: .unconditional, help: "The seed of the estimate.")
   var seed: UInt64 = 0
 
   @OptionGroup var page: PageOptions
@@ -46,27 +46,28 @@ struct ScoreCommand: ParsableCommand {
     let scorer = try options.scorer(hyperspace)
     if let monteCarlo {
       let estimates = spaces.map { scorer.monteCarloScore($0, samples: monteCarlo, seed: seed) }
-      try page.write(scorer, best: estimates.map(\.estimate))
-      guard !output.json else {
-        return try printJSON(
+      if output.json {
+        try printJSON(
           Estimates(
             spaces: estimates.map {
               Estimate(
                 space: $0.estimate.space, score: $0.estimate.score, constraints: $0.estimate.constraints,
                 standardErrors: $0.standardErrors, samples: $0.samples)
             }))
+      } else {
+        printScores(estimates.map(\.estimate))
+        print("\(monteCarlo) random subnets a space; one standard error of each score:")
+        for estimate in estimates {
+          let errors = estimate.standardErrors.map { NumberText.fixed($0.score, decimals: 5) }
+          print("  \(estimate.estimate.space.encoding)  \(errors.joined(separator: "  "))")
+        }
       }
-      printScores(estimates.map(\.estimate))
-      print("\(monteCarlo) random subnets a space; one standard error of each score:")
-      for estimate in estimates {
-        let errors = estimate.standardErrors.map { NumberText.fixed($0.score, decimals: 5) }
-        print("  \(estimate.estimate.space.encoding)  \(errors.joined(separator: "  "))")
-      }
+      try page.write(scorer, best: estimates.map(\.estimate))
     } else {
       let scores = scorer.scores(spaces, threads: options.threads)
       for space in spaces { noteIfTooFast(space, scorer) }
-      try page.write(scorer, best: scores.sorted { $0.ranks(before: $1) })
       if output.json { try printJSON(Answer(spaces: scores)) } else { printScores(scores) }
+      try page.write(scorer, best: scores.sorted { $0.ranks(before: $1) })
     }
   }
 }
@@ -78,11 +79,11 @@ private func noteIfTooFast(_ space: SearchSpace, _ scorer: QTScorer) {
     let text =
       "note: \(space): no subnet keeps \(NumberText.significant(constraint.milliseconds)) ms; the fastest takes "
       + "\(NumberText.significant(fastest)) ms, so the space scores 0 there\n"
-    FileHandle.standardError.write(Data(text.utf8))
+    StandardStreams.say(text)
   }
 }
 
-struct EvolveCommand: ParsableCommand {
+struct EvolveCommand: ParsableCommand, KeepingNothing {
   static let configuration = CommandConfiguration(
     commandName: "evolve", abstract: "Aging evolution of search spaces by their Q-T score.")
 
@@ -105,7 +106,7 @@ struct EvolveCommand: ParsableCommand {
     completion: .file(extensions: ["jsonl"]))
   var records: String?
 
-  @Option(help: "The seed.")
+  @Option(parsing: .unconditional, help: "The seed.")
   var seed: UInt64 = 0
 
   @OptionGroup var page: PageOptions
@@ -155,13 +156,14 @@ struct EvolveCommand: ParsableCommand {
     }
     try log?.append(contentsOf: pending)
     progress.finish()
-    try page.write(scorer, best: outcome.top, history: history)
     if output.json {
       try printJSON(Answer(spaces: outcome.top, evaluated: outcome.evaluated))
     } else {
       printScores(outcome.top)
       print("\(outcome.evaluated) spaces scored")
     }
+    // The result first: it must not be lost where the page cannot be written.
+    try page.write(scorer, best: outcome.top, history: history)
   }
 }
 
@@ -181,6 +183,8 @@ struct PageOptions: ParsableArguments {
   @Option(help: "Write a page with pictures of the spaces to this HTML file.", completion: .file(extensions: ["html"]))
   var report: String?
 
+  func validate() throws { try report.map { try checkPlace(of: $0) } }
+
   func write(
     _ scorer: QTScorer, best: [QTScore], history: [EvolutionRecord] = [], remarks: [String] = []
   ) throws {
@@ -193,3 +197,15 @@ struct PageOptions: ParsableArguments {
 
 /// Scores as a table, one line a space and constraint.
 func printScores(_ scores: [QTScore]) { print(TextTable(QTScoreTable(scores).table).text()) }
+
+/// Refuses a file that could not be written, before the work whose result it takes.
+func checkPlace(of file: String, option: String = "--report") throws {
+  let url = URL(filePath: file)
+  let folder = url.deletingLastPathComponent()
+  guard (try? folder.resourceValues(forKeys: [.isDirectoryKey]))?.isDirectory == true else {
+    throw ValidationError("\(option) \(file): there is no folder \(folder.relativePath); make it, or name another.")
+  }
+  guard (try? url.resourceValues(forKeys: [.isDirectoryKey]))?.isDirectory != true else {
+    throw ValidationError("\(option) \(file): is a folder; name a file.")
+  }
+}

@@ -55,6 +55,9 @@ struct ScoreOptions: ParsableArguments {
     for latency in latencies where !(latency > 0 && latency.isFinite) {
       throw ValidationError("--latency \(latency): a positive number of milliseconds is right.")
     }
+    guard Set(latencies).count == latencies.count else {
+      throw ValidationError("--latency: the same latency is given twice, and would count twice; give each once.")
+    }
     guard fraction > 0, fraction <= 1 else { throw ValidationError("--fraction is a share: above 0, at most 1.") }
     guard exponent >= 0, exponent <= 10 else { throw ValidationError("--exponent is from 0 to 10.") }
     guard (1...256).contains(threads) else { throw ValidationError("--threads is from 1 to 256.") }

@@ -25,31 +25,49 @@ struct SpaceEvo: AsyncParsableCommand {
 
   /// Runs the command, and turns its errors into the documented exit status.
   static func main() async {
+    StandardStreams.fillClosed()
     Interruption.install()
     CrashMessage.install()
+    var type: any ParsableCommand.Type = SpaceEvo.self
     do {
       var command = try parseAsRoot()
+      type = Swift.type(of: command)
       if var asynchronous = command as? any AsyncParsableCommand {
         try await asynchronous.run()
       } else {
         try command.run()
       }
+      try StandardStreams.finishOutput()
     } catch let error as Interrupted {
-      fail("\(error)", status: Interrupted.exitStatus)
+      let keepsNothing = (type as? any KeepingNothing.Type) != nil
+      fail(keepsNothing ? Interrupted.nothingKept : "\(error)", status: Interrupted.exitStatus)
     } catch let error as RunError {
-      fail("Error: \(error)\nTo go on: \(commandLine)", status: 1)
+      fail("Error: \(error)\n\(error.isOfConfiguration ? "" : "To go on: \(commandLine)")", status: 1)
+    } catch let error as CocoaError {
+      fail("Error: \(RunError.words(of: error))", status: 1)
     } catch {
       let status = exitCode(for: error)
+      let message = message(for: error, of: type)
+      guard status.isSuccess else { fail(message, status: status.rawValue) }
       // Help and the version are no failures, and go to standard output.
-      if status.isSuccess { exit(withError: error) }
-      fail(fullMessage(for: error), status: status.rawValue)
+      print(message)
+      do { try StandardStreams.finishOutput() } catch { fail("Error: \(error)", status: 1) }
     }
   }
 
   /// Says why on standard error, and ends. What the message quotes may be a stranger's.
   private static func fail(_ message: String, status: Int32) -> Never {
-    if !message.isEmpty { FileHandle.standardError.write(Data("\(message.printable)\n".utf8)) }
+    let message = message.trimmingCharacters(in: .newlines)
+    if !message.isEmpty { StandardStreams.say("\(message.printable)\n") }
     Foundation.exit(status)
+  }
+
+  /// What went wrong, with the usage of the command that it went wrong in.
+  private static func message(for error: any Error, of type: any ParsableCommand.Type) -> String {
+    guard let error = error as? ValidationError, type != SpaceEvo.self, let name = type.configuration.commandName else {
+      return fullMessage(for: error)
+    }
+    return "Error: \(error.message)\n\(usageString(for: type))\n  See 'spaceevo \(name) --help' for more information."
   }
 
   /// The command as the user typed it, for a shell.
@@ -61,3 +79,6 @@ struct SpaceEvo: AsyncParsableCommand {
     }.joined(separator: " ")
   }
 }
+
+/// A command whose work is lost where it is interrupted.
+protocol KeepingNothing: ParsableCommand {}

@@ -8,7 +8,7 @@ import Reports
 import RunFolders
 import SearchSpaces
 
-struct StudyCommand: ParsableCommand {
+struct StudyCommand: ParsableCommand, KeepingNothing {
   static let configuration = CommandConfiguration(
     commandName: "study", abstract: "Which operations, widths and blocks are fast in INT8 on a device.",
     discussion: """
@@ -35,6 +35,7 @@ struct StudyCommand: ParsableCommand {
 
   mutating func validate() throws {
     guard minutes > 0, minutes <= 1_440 else { throw ValidationError("--minutes is above 0, at most 1440.") }
+    try report.map { try checkPlace(of: $0) }
   }
 
   func run() throws {
@@ -57,15 +58,18 @@ struct StudyCommand: ParsableCommand {
     shown?.step.finish()
     let page = URL(filePath: report ?? "study-\(meter.device.name).html")
     let pictures = StudyReport(findings)
-    try pictures.write(to: page)
     if findings.gatedShare < 0.9 {
       display.warn(
         "the machine was busy: \(NumberText.percentage(of: 1 - findings.gatedShare)) of the times were not taken at its full "
           + "speed")
     }
-    if output.json { return try printJSON(findings) }
+    if output.json {
+      try printJSON(findings)
+      return try pictures.write(to: page)
+    }
     for table in [pictures.gains, pictures.widths, pictures.blocks] { print(TextTable(table).text()) }
     for sentence in findings.sentences { print(sentence) }
+    try pictures.write(to: page)
     print(page.path(percentEncoded: false))
   }
 

@@ -38,7 +38,7 @@ struct TablesCommand: ParsableCommand {
   @Option(help: "For tables that do not say it: the device of the latencies.")
   var device = "not recorded"
 
-  @Option(help: "For tables that do not say it: the seed.")
+  @Option(parsing: .unconditional, help: "For tables that do not say it: the seed.")
   var seed: UInt64 = 0
 
   @Flag(help: "Print one JSON value on standard output, and nothing else there.")
@@ -56,6 +56,9 @@ struct TablesCommand: ParsableCommand {
     let source = try StageTables(folder: URL(filePath: tables), hyperspace: hyperspace)
     if let output {
       let folder = URL(filePath: output)
+      if (try? folder.resourceValues(forKeys: [.isDirectoryKey]))?.isDirectory == false {
+        throw ValidationError("--output \(output): is a file; name a folder that is empty or not there.")
+      }
       let present = (try? FileManager.default.contentsOfDirectory(atPath: output)) ?? []
       guard present.isEmpty, folder.standardizedFileURL != URL(filePath: tables).standardizedFileURL else {
         throw ValidationError("--output \(output): is not empty; name a folder that is empty or not there.")

@@ -49,7 +49,7 @@ struct VerifyCommand: ParsableCommand {
     help: "Record each subnet in this file; the same command then goes on where it was stopped.", completion: .file())
   var record: String?
 
-  @Option(help: "Draws subnets, weights and images.")
+  @Option(parsing: .unconditional, help: "Draws subnets, weights and images.")
   var seed: UInt64 = 1
 
   @Option(help: "Labelled images: \(RunConfiguration.Data.names.joined(separator: ", ")).")

@@ -7,10 +7,19 @@ private struct Program {
   var output: String
   var errors: String
 
-  init(_ arguments: [String], in folder: URL) throws {
+  private static let file = URL(filePath: CommandLine.arguments[0]).deletingLastPathComponent().appending(
+    path: "spaceevo")
+
+  init(_ arguments: [String], in folder: URL) throws { try self.init(Self.file, arguments, in: folder) }
+
+  init(shell line: String, in folder: URL) throws {
+    let command = "\"$0\" \(line)"
+    try self.init(URL(filePath: "/bin/sh"), ["-c", command, Self.file.path(percentEncoded: false)], in: folder)
+  }
+
+  private init(_ executable: URL, _ arguments: [String], in folder: URL) throws {
     let process = Process()
-    process.executableURL = URL(filePath: CommandLine.arguments[0]).deletingLastPathComponent().appending(
-      path: "spaceevo")
+    process.executableURL = executable
     process.arguments = arguments
     process.currentDirectoryURL = folder
     let files = ["out", "err"].map { folder.appending(path: "\(UUID().uuidString).\($0)") }
@@ -63,6 +72,9 @@ private final class Workplace {
   func write(_ name: String, _ text: String) throws {
     try Data(text.utf8).write(to: folder.appending(path: name))
   }
+
+  /// Runs a line through a shell, which may redirect or close the program's streams.
+  func shell(_ line: String) throws -> Program { try Program(shell: line, in: folder) }
 
   func run(_ line: String) throws -> Program {
     try Program(line.split(separator: " ").map(String.init), in: folder)
@@ -137,6 +149,16 @@ private final class Workplace {
     ("score --hyperspace none --tables t --latency 2 two-0-0", 1, "built-in ones are onnxw"),
     ("score --hyperspace h.yaml --tables nowhere --latency 2 two-0-0", 1, "is no folder"),
     ("score --hyperspace onnxw --tables t --latency 2 onnxw-151122-023231", 1, "stage1_0_0.csv"),
+    ("score %C --latency 2 --latency 2 two-0-0", 64, "is given twice"),
+    ("score %C --latency 2 --seed -1 two-0-0", 64, "'-1' is invalid for '--seed"),
+    ("optimum %C --latency 2 --report nowhere/page.html", 64, "there is no folder"),
+    ("evolve %C --latency 2 --report t", 64, "is a folder; name a file"),
+    ("export --hyperspace h.yaml --space two-0-0 --subnet x --output nowhere/x.onnx", 64, "--output nowhere/x.onnx"),
+    ("tables --hyperspace h.yaml --tables t --output h.yaml", 64, "is a file; name a folder"),
+    ("distill --run r --pairs 2", 64, "are of --verify"),
+    ("distill --run r --json", 64, "are of --verify"),
+    ("profile --run r --minutes 2", 64, "goes with --device and --hyperspace"),
+    ("evaluate --model none.onnx --skip-broken-files", 64, "is for --data folder"),
     ("optimum %C --latency 2 --top 0", 64, "--top"),
     ("evolve %C --latency 2 --evaluations 0", 64, "--evaluations"),
     ("agreement %C --latency 2 --width-consistent", 64, "leave it out"),
@@ -193,6 +215,18 @@ private final class Workplace {
     #expect(records.split(separator: "\n").count == 2)
     let again = try work.run("evolve \(common) --latency 2 --records all.jsonl --quiet")
     #expect(again.status == 64 && again.errors.contains("holds 2 records"))
+  }
+
+  @Test(arguments: ["score %C --latency 2 two-0-0 --json", "optimum %C --latency 2", "--help", "--version"])
+  func `a result that cannot be written is a failure`(line: String) throws {
+    let work = try Workplace()
+    let command = line.replacing("%C", with: common)
+    for place in [">/dev/full", ">&-", ">&- 2>&-", "<&- >&- 2>&-"] {
+      let program = try work.shell("\(command) \(place)")
+      #expect(program.status == 1, "\(line) \(place)")
+      #expect(place.contains("2>") || program.errors.contains("standard output: cannot write the result"))
+    }
+    #expect(try work.shell("\(command) 2>&-").status == 0)
   }
 
   @Test func `what a message quotes of a file is shown, and commands no terminal`() throws {

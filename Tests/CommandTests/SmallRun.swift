@@ -79,12 +79,14 @@ final class SmallRun {
   /// - Parameters:
   ///   - environment: Variables besides those of this process.
   ///   - limit: The address space in kilobytes, as `ulimit -v` takes it.
+  ///   - shell: A line for a shell that starts the program, `"$@"` there.
   func start(
-    _ words: String, environment: [String: String] = [:], limit: Int? = nil
+    _ words: String, environment: [String: String] = [:], limit: Int? = nil, shell: String? = nil
   ) throws -> ProgramRun {
     let program = URL(filePath: CommandLine.arguments[0]).deletingLastPathComponent().appending(path: "spaceevo").path
     var command = [program] + words.split(separator: " ").map(String.init)
-    if let limit { command = ["/bin/sh", "-c", "ulimit -v \(limit); exec \"$@\"", "sh"] + command }
+    let line = shell ?? limit.map { "ulimit -v \($0); exec \"$@\"" }
+    if let line { command = ["/bin/sh", "-c", line, "sh"] + command }
     var variables = ["SPACEEVO_ROOT": Self.package.path]
     variables.merge(environment) { $1 }
     return try ProgramRun(command, environment: variables, folder: folder)
@@ -92,9 +94,9 @@ final class SmallRun {
 
   /// Runs the program to its end.
   func run(
-    _ words: String, environment: [String: String] = [:], limit: Int? = nil
+    _ words: String, environment: [String: String] = [:], limit: Int? = nil, shell: String? = nil
   ) throws -> ProgramRun {
-    let run = try start(words, environment: environment, limit: limit)
+    let run = try start(words, environment: environment, limit: limit, shell: shell)
     run.wait()
     return run
   }

@@ -157,4 +157,57 @@ import Testing
     let through = try work.run("run run.yaml --run one --quiet")
     #expect(through.status == 0, "\(through.errors)")
   }
+
+  @Test func `a run with closed streams is whole, and a folder goes on with its own configuration and hyperspace`()
+    throws
+  {
+    let work = try SmallRun()
+    // What is opened next would take the place of a closed stream, and progress would be written into it.
+    let closed = try work.run("run run.yaml --run one", shell: "exec \"$@\" <&- >&- 2>&-")
+    #expect(closed.status == 1, "the result could not be told")
+    let again = try work.run("run --run one --json")
+    #expect(again.status == 0, "\(again.errors)")
+    struct Model: Decodable { var crc32: UInt32 }
+    let model = try #require(JSONDecoder().decode([Model].self, from: Data(again.output.utf8)).first)
+
+    // A file that was damaged since is not vouched for.
+    let file = work.folder.appending(path: "one/models/model-1.onnx")
+    let whole = try Data(contentsOf: file)
+    try Data(whole.dropLast(9)).write(to: file)
+    let mended = try work.run("run run.yaml --run one --json --quiet")
+    #expect(mended.status == 0 && mended.errors.contains("model-1.onnx is not the file that was judged"))
+    #expect(try Data(contentsOf: file) == whole)
+    #expect(try JSONDecoder().decode([Model].self, from: Data(mended.output.utf8)).first?.crc32 == model.crc32)
+
+    let good = try work.text(of: "h.yaml")
+    try work.write("h.yaml", good.replacing("relu6", with: "relu"))
+    let changed = try work.run("run --run one")
+    #expect(changed.status == 1 && changed.errors.contains("the file of hyperspace has changed"), "\(changed.errors)")
+    #expect(changed.errors.contains("relu6"))
+    // The report is that of the run, whatever became of the file.
+    try FileManager.default.removeItem(at: work.folder.appending(path: "h.yaml"))
+    #expect(try work.run("report --run one").status == 0)
+  }
+
+  @Test(
+    arguments: [
+      ("{quantiles: [0.5, 1]}", "{milliseconds: [0.000001]}", "constraints.milliseconds: no subnet of", "profile"),
+      ("recalibration-images: 16", "recalibration-images: 59999", "search.recalibration-images: 59999 images", nil),
+      ("evaluation-images: 16", "evaluation-images: 30000", "distillation.images: these 64 and twice the 30000", nil),
+      ("validation-images: 300", "validation-images: 60000", "data.validation-images: ", nil),
+      ("block: bottleneck, widths", "block: nope, widths", "teacher: block: \"nope\" is no block type", nil),
+    ] as [(String, String, String, String?)])
+  func `what a configuration cannot have is refused by line, before the work that it would lose`(
+    right: String, wrong: String, message: String, step: String?
+  ) throws {
+    let work = try SmallRun()
+    try work.write("run.yaml", try work.text(of: "run.yaml").replacing(right, with: wrong))
+    let run = try work.run("run run.yaml --run one --quiet")
+    #expect(run.status == 1 && run.errors.contains(message), "\(run.errors)")
+    #expect(run.errors.contains("run.yaml:") && !run.errors.contains("To go on"), "\(run.errors)")
+    #expect(FileManager.default.fileExists(atPath: work.folder.appending(path: "one").path) == (step != nil))
+    if let step {
+      #expect(run.errors.contains("step \(step)") && run.errors.contains("another folder with --run"))
+    }
+  }
 }

@@ -112,6 +112,33 @@ struct ImageFolderTests {
     #expect(broken.first { $0.path.hasSuffix("text.jpg") }?.reason.contains("neither") == true)
   }
 
+  @Test("What is in a class's folder and is no file is named, and a link to a file is one")
+  func strangeEntries() throws {
+    let folder = try DatasetFolder()
+    try folder.photographs(["a", "b"], each: 3)
+    let place = folder.url.path(percentEncoded: false)
+    let manager = FileManager.default
+    try manager.createDirectory(atPath: place + "/a/inner", withIntermediateDirectories: true)
+    try manager.createSymbolicLink(atPath: place + "/b/gone.png", withDestinationPath: "nowhere")
+    #expect(mkfifo(place + "/b/pipe.png", 0o600) == 0)
+    let target = place + "/elsewhere"
+    try manager.moveItem(atPath: place + "/a/0.png", toPath: target)
+    try manager.createSymbolicLink(atPath: place + "/a/linked.png", withDestinationPath: "../elsewhere")
+
+    let skipping = try ImageFolder(folder.url, options: .init(size: 8, brokenFiles: .skip))
+    let (images, broken) = try skipping.load(.train, whole: true)
+    #expect(images.count == 6)
+    let named = broken.map(\.description).joined(separator: "\n")
+    for part in [
+      "a/inner: it is a folder inside that of a class", "b/gone.png: it is a link to nothing that is there",
+      "b/pipe.png: it is no file", "elsewhere: it is in the folder of no class",
+    ] {
+      #expect(named.contains(part), "\(part) is not in:\n\(named)")
+    }
+    let refused = try ImageFolder(folder.url, options: .init(size: 8))
+    #expect(refusal { _ = try refused.load(.train, whole: true) }?.description.contains("a/inner") == true)
+  }
+
   @Test("Grey and colour together are refused with a file of each, unless one is asked for")
   func channels() throws {
     let folder = try DatasetFolder()

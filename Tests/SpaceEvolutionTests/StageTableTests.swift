@@ -18,7 +18,10 @@ import Testing
   }
 
   @Test func `a published table is read as it stands`() throws {
-    for text in [lines.joined(separator: "\n"), lines.joined(separator: "\n") + "\n"] {
+    let text = lines.joined(separator: "\n")
+    // With and without a last line end, with those of Windows, and with the mark that some editors put first.
+    let windows = lines.joined(separator: "\r\n")
+    for text in [text, text + "\n", windows, windows + "\r\n", "\u{FEFF}" + text] {
       let table = try read(text)
       #expect(table.rows.count == 2 && table.provenance == nil && table.resolutions == [160, 224])
       let row = table.rows[0]
@@ -102,7 +105,7 @@ import Testing
     (",1.7129", ",-1.7129", 56, "is no latency"),
     (",1.7129", "", 55, "the line ends where \",\" is right"),
     (",1.7129", ",1.7129,5", 62, "where the line should end"),
-    (",1.7129", ",1.7129\r", 56, "is no latency"),
+    (",1.7129", ",1.7129\r\r", 62, "where the line should end"),
   ])
   func `a faulty row is refused by line and column`(right: String, wrong: String, column: Int, message: String) throws {
     // As the second line, so that a reader that does not count is found out.
@@ -116,7 +119,7 @@ import Testing
     ("", "has no rows"), ("\n", "is no kernel"), ("5#96#8,1x48x20x20,0.1000,1.0000,1.0000,1.0000\n", "1 blocks"),
     ([String](repeating: "5#96#8", count: 7).joined(separator: "_"), "more than 6 blocks"),
     ("#other 1\n", "format is unknown"), ("#spaceevo-stage-table 1 {}\n", "provenance"),
-    ("#spaceevo-stage-table 2 {\"data\":\"\"}\n", "format is unknown"), ("\u{FEFF}5#96", "is no kernel"),
+    ("#spaceevo-stage-table 2 {\"data\":\"\"}\n", "format is unknown"), ("\u{FEFF}\u{FEFF}5#96", "is no kernel"),
   ])
   func `a text that is no table is refused`(text: String, message: String) throws {
     let error = #expect(throws: TableError.self) { try read(text) }
@@ -144,6 +147,26 @@ import Testing
     #expect(message { $0[2].rows[0].loss = .nan }.contains("stage1_1_0.csv"))
     #expect(message { $0[2].rows[0].latencyMilliseconds = -1 }.contains("stage1_1_0.csv"))
     #expect(message { $0[2].key.window = 7 }.contains("is missing"))
+  }
+
+  @Test(arguments: ["data", "teacher", "device"])
+  func `tables of several origins are refused, with the file and what differs`(name: String) throws {
+    let hyperspace = try Synthetic.hyperspace()
+    var tables = try Synthetic.tables(of: hyperspace, rows: 2, seed: 0).tables.values.sorted { $0.key < $1.key }
+    for index in tables.indices {
+      tables[index].provenance = StageTableProvenance(
+        data: "d", teacher: "t", device: "e", seed: UInt64(index), isQuantized: true, versions: [:])
+    }
+    // Several seeds are no harm.
+    _ = try StageTables(tables, hyperspace: hyperspace)
+    switch name {
+    case "data": tables[3].provenance!.data = "other"
+    case "teacher": tables[3].provenance!.teacher = "other"
+    default: tables[3].provenance!.device = "other"
+    }
+    let error = #expect(throws: TableError.self) { try StageTables(tables, hyperspace: hyperspace) }
+    let file = hyperspace.stageTableFileName(tables[3].key)
+    #expect(error?.description.hasPrefix("\(file):1: its \(name) is \"other\"") == true, "\(error!)")
   }
 
   @Test func `folders are read and written whole`() throws {

@@ -259,8 +259,8 @@ struct ComparisonReport {
 
   func page() -> ReportPage {
     ReportPage(
-      title: "The space found against others, on \(configuration.data.name)",
-      subtitle: "\(NumberText.count(arms.count)) search spaces with the same budget on \(manifest.machine.processor): "
+      title: "The space found against others, on \(configuration.data.title)",
+      subtitle: "\(NumberText.count(arms.count)) search spaces with the same budget, for \(configuration.deviceName): "
         + "each trained as a supernet, searched at the same latencies, exported and measured.",
       opening: [
         .table(headline),

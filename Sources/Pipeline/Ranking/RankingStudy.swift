@@ -174,7 +174,9 @@ struct RankingStudy {
         space: candidate.space)
       if try training.isFinished(store) { return }
       if precision == .quantized {
-        let images = try context.data.plainBatch(context.data.trainingSample(128, stream: "calibration")[...]).images
+        let images = try context.data.plainBatch(
+          context.data.trainingSample(RunData.calibrationImages, stream: "calibration")[...]
+        ).images
         try store.calibrateQuantizers(graphs: [graph], batches: [images])
       }
       let optimizer = try context.sgd(store)
