@@ -38,7 +38,15 @@ package struct CommandOutput {
       if name == nil { next += 1 }
     }
     let missing = zip(names, nanoseconds).filter { $0.1 == nil }.map(\.0)
-    if !missing.isEmpty { complaint = "printed no time of \(missing.joined(separator: ", "))" }
+    guard !missing.isEmpty else { return }
+    complaint = "printed no time of \(missing.joined(separator: ", "))"
+    // The usual cause is a pattern that does not fit, which shows beside what was printed.
+    if let pattern = device.pattern, numbers.isEmpty {
+      let printed = text.split(whereSeparator: \.isWhitespace).joined(separator: " ")
+      complaint? +=
+        ": the pattern \"\(pattern.prefix(60))\" is nowhere in "
+        + (printed.isEmpty ? "what it printed, which was nothing" : "\"\(printed.prefix(200))\"")
+    }
   }
 
   /// `NAME NUMBER` or `NUMBER`, a line each.

@@ -95,8 +95,13 @@ public struct GraphBuilder {
     return self.activation("\(name).act", output, activation)
   }
 
+  /// Multiplies each channel by its gate.
+  ///
+  /// - Precondition: `gate` has as many channels as `input`, and 1 x 1 pixels.
   public mutating func multiply(_ name: String, _ input: Value, gate: Value) -> Value {
-    append(name, .multiply, [input, gate], input.shape)
+    precondition(
+      gate.shape == TensorShape(channels: input.shape.channels, height: 1, width: 1), "a gate has one value a channel")
+    return append(name, .multiply, [input, gate], input.shape)
   }
 
   public mutating func globalAveragePool(_ name: String, _ input: Value) -> Value {

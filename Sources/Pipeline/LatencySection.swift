@@ -30,7 +30,7 @@ struct LatencySection {
         .facts([
           .init("Device", "\(predictor.device)"), .init("Operations measured", "\(predictor.kernels.count)"),
           .init(
-            "Measured at the machine's full speed", NumberText.percentage(of: predictor.gatedShare, decimals: 1)),
+            "Undisturbed by other work", NumberText.percentage(of: predictor.gatedShare, decimals: 1)),
         ]),
       ])
   }

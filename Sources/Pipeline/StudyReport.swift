@@ -102,7 +102,7 @@ public struct StudyReport {
             .facts([
               .init("Device", "\(findings.device)"),
               .init(
-                "Measured at the machine's full speed", NumberText.percentage(of: findings.gatedShare, decimals: 1)),
+                "Undisturbed by other work", NumberText.percentage(of: findings.gatedShare, decimals: 1)),
             ])
           ]),
       ])

@@ -90,6 +90,15 @@ final class CommandDeviceTests {
     #expect(found.allSatisfy { $0.rounds == 2 && $0.milliseconds > 100 })
   }
 
+  @Test("A pattern that is not in what was printed is named beside it")
+  func otherPattern() throws {
+    let (found, error) = try measure(
+      device("[echo, \"[ INFO ] Median: 2.5 ms\", \"{file}\"]", #"pattern: "Mean: +([0-9.]+) ms""#), 1)
+    #expect(found.isEmpty)
+    let words = try #require(error).description
+    #expect(words.contains("the pattern \"Mean: +([0-9.]+) ms\" is nowhere in \"[ INFO ] Median: 2.5 ms"))
+  }
+
   @Test("Files are brought there before, and removed after")
   func prepare() throws {
     let there = path("there")

@@ -205,6 +205,7 @@ extension TinyRun {
           data,
           "{name: folder, folder: \(photographs.path(percentEncoded: false)), validation-images: 20, \(extra)augmentation: {shift: 1, flip: true, crop: 0.5, operations: 2}}"
         ),
+        ("{images: 128, batch: 16", "{images: 32, batch: 16"), ("evaluation-images: 32", "evaluation-images: 16"),
         ("images: 200, recalibration-images: 64", "images: 20, recalibration-images: 32"),
         ("seconds: 10", "seconds: 6"),
       ]

@@ -100,12 +100,18 @@ import Testing
       let card = try String(contentsOf: folder.appending(path: "run/models/\(name)"), encoding: .utf8)
       #expect(card.contains("\"milliseconds\" : \(model.measuredMilliseconds)"))
     }
-    // The run itself takes nothing back. A file that somebody has removed is made again.
+    // The run itself takes nothing back. A file that somebody has removed or damaged is made again.
     try FileManager.default.removeItem(at: folder.appending(path: "run/models/model-1.onnx"))
+    let second = folder.appending(path: "run/models/model-2.onnx")
+    let whole = try Data(contentsOf: second)
+    var damaged = whole
+    damaged[damaged.startIndex + damaged.count / 2] ^= 1
+    try damaged.write(to: second)
     let models = try TinyRun.open("run", in: folder).through(.report)
     #expect(models.count == 2)
     #expect(models.first { $0.file == "model-1.onnx" }?.correct == first[0].correct)
     #expect(try Data(contentsOf: folder.appending(path: "run/models/model-1.onnx")) == bytes)
+    #expect(try Data(contentsOf: second) == whole)
     #expect(
       try String(contentsOf: folder.appending(path: "run/report.html"), encoding: .utf8).contains("model-2.onnx"))
   }

@@ -7,6 +7,7 @@ extension GraphBuilder {
     var x = input
     if hidden != input.shape.channels { x = convolution("expand", x, width: hidden, activation: type.activation) }
     x = depthwise(type, x, kernel: choice.kernel, stride: stride)
+    // A quarter of the expanded width, as in MobileNetV3.
     if type.hasSqueezeExcitation { x = squeezeExcitation("se", x, hidden: roundedToMultipleOf8(Double(hidden / 4))) }
     x = convolution("project", x, width: choice.width)
     guard let shortcut = shortcut(input, width: choice.width, stride: stride, projects: type.projectsShortcut) else {
