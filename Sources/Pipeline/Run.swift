@@ -148,8 +148,10 @@ public final class Run {
     if last == .search { return [] }
 
     let models = try perform(.models) {
-      try ModelsStep(context: context.alone, space: space, predictor: predictor)
-        .run(supernet, ModelsStep.choose(subnets, context.configuration.fineTuning))
+      // Those that `refine` has added too, so that their files are looked after as well.
+      let there = try ModelRecord.all(in: context.folder.paths).count
+      return try ModelsStep(context: context.alone, space: space, predictor: predictor)
+        .run(supernet, ModelsStep.choose(subnets, context.configuration.fineTuning, count: there))
     }
     if last == .models { return models }
 

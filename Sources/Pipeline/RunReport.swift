@@ -215,11 +215,13 @@ struct RunReport {
 
   private var searchSection: ReportPage.Section {
     guard !subnets.isEmpty else { return .init("The search of the subnets", []) }
+    let steps = configuration.fineTuning.steps
     let text = """
       \(NumberText.count(subnets.count)) subnets of the supernet were evaluated as integers on \
-      \(NumberText.count(configuration.search.images)) validation images, which no training saw. The chosen ones were then \
-      trained on their own for \(NumberText.count(configuration.fineTuning.steps)) steps; the gain of that is in the table, \
-      apart.
+      \(NumberText.count(configuration.search.images)) validation images, which no training saw. \
+      \(steps == 0
+        ? "The files of the chosen ones are what the supernet trained, and nothing else."
+        : "The chosen ones were then trained on their own for \(NumberText.count(steps)) steps; the gain of that is in the table, apart.")
       """
     return .init(
       "The search of the subnets",
@@ -234,12 +236,14 @@ struct RunReport {
                 "Evaluated", style: .points,
                 points: subnets.map { .init(x: $0.predictedMilliseconds, y: 100 * $0.accuracy) }),
               .init(
-                "Chosen, before their own training", style: .lineAndPoints,
+                steps == 0 ? "Chosen" : "Chosen, before their own training", style: .lineAndPoints,
                 points: models.map { .init(x: $0.predictedMilliseconds, y: 100 * $0.supernetAccuracy) }),
-            ]), caption: "Before any training of their own."),
+            ]), caption: steps == 0 ? "On validation images." : "Before any training of their own."),
         .table(
           Table(
-            caption: "The chosen subnets before and after their own training.",
+            caption: steps == 0
+              ? "The chosen subnets in the supernet and as files."
+              : "The chosen subnets before and after their own training.",
             columns: [
               Column("Model"), .number("In the supernet, validation", unit: "%"), .number("File, test", unit: "%"),
               Column("Subnet"),

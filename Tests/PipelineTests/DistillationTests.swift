@@ -188,7 +188,7 @@ extension TinyRun {
     for (label, name) in ["dark", "light"].enumerated() {
       let place = photographs.appending(path: name)
       try FileManager.default.createDirectory(at: place, withIntermediateDirectories: true)
-      for index in 0..<60 {
+      for index in 0..<100 {
         let pixels = (0..<3 * 40 * 36).map { UInt8(120 * label + ($0 * (index + 3)) % 130) }
         let picture = Picture(channels: 3, height: 40, width: 36, pixels: pixels)
         try Data(picture.encoded(jpegQuality: index % 2 == 0 ? 90 : nil)).write(

@@ -103,11 +103,16 @@ struct ComparisonReport {
       })
   }
 
-  /// What the chosen subnets had in their supernets, which the last training of their own has changed in the files.
+  /// Whether the files are what the supernets trained, and nothing else.
+  private var isSupernetAlone: Bool { configuration.fineTuning.steps == 0 }
+
+  /// What the chosen subnets had in their supernets, which the last training of their own, if any, has changed in the
+  /// files.
   var beforeOwnTraining: Table {
     Table(
-      caption:
-        "The same subnets in their supernets, before any training of their own: validation images right, as integers.",
+      caption: isSupernetAlone
+        ? "The same subnets on the validation images, by which the search chose them: images right, as integers."
+        : "The same subnets in their supernets, before any training of their own: validation images right, as integers.",
       columns: [Column("Space")]
         + constraints.map { .number("Under \(NumberText.significant($0)) ms", unit: "%") },
       rows: arms.map { arm, records in
@@ -285,8 +290,10 @@ struct ComparisonReport {
           "What was done",
           [
             .paragraph(
-              "Every space went through the run's own steps with the configuration below: supernet, search, last training of the "
-                + "chosen subnets, export, test images, latency. Seeds differ in initial weights and in the subnets that are drawn; "
+              "Every space went through the run's own steps with the configuration below: supernet, search, "
+                + (isSupernetAlone ? "" : "last training of the chosen subnets, ") + "export, test images, latency. "
+                + (isSupernetAlone ? "The files are what the supernet trained, and nothing else. " : "")
+                + "Seeds differ in initial weights and in the subnets that are drawn; "
                 + "images and their order are the same. A hand-designed space has one block type throughout, with the width windows "
                 + "of the best Q-T score."),
             .table(
