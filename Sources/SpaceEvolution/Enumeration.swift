@@ -72,17 +72,28 @@ struct Enumeration {
     guard share > 0 else { return ShareAndTail(share: 0, tailLoss: 0, shareError: 0, tailError: 0) }
     let lowest = feasible.map(\.sweep.lowestLoss).min()!
     let highest = feasible.map(\.sweep.highestLoss).max()!
-    let span = max(highest - lowest, 1e-12)
     let mass = min(tailFraction, share * (1 - 1e-12))
-    let tail = tailMean(mass: mass, in: (lowest - 1e-3 * span)...(highest + span), tolerance: 1e-9 * span) { x in
+    func curve(at x: Double) -> (hinge: Double, mass: Double) {
       feasible.reduce(into: (hinge: 0.0, mass: 0.0)) { total, part in
         let (hinge, mass) = part.sweep.curve(at: x)
         total.hinge += hinge * part.weight
         total.mass += mass * part.weight
       }
     }
-    return ShareAndTail(share: share, tailLoss: tail?.value ?? highest, shareError: 1e-12, tailError: 2e-9 * span)
+    // A few huge losses must not widen the range in which the tail of ordinary ones is looked for.
+    var span = max(highest - lowest, 1e-12)
+    while span > 1e-12, curve(at: lowest + span / 32).mass >= mass { span /= 32 }
+    let error = Enumeration.relativeError
+    let tail = tailMean(
+      mass: mass, in: (lowest - 1e-3 * span)...(lowest + 2 * span), tolerance: error * span, relativeTolerance: error,
+      curve)
+    let value = tail?.value ?? highest
+    return ShareAndTail(
+      share: share, tailLoss: value, shareError: 1e-12, tailError: 2 * error * value)
   }
+
+  /// Of the tail loss.
+  private static let relativeError = 1e-9
 }
 
 /// Pairs of sums under a limit: as the first half's latency grows, fewer of the second half's sums fit.

@@ -24,7 +24,7 @@ extension QTScorer {
   /// begun anew.
   ///
   /// Standard errors: of the share, that of a binomial; of the tail loss, that of the mean of `max(0, x - loss)` over
-  /// feasible subnets, divided by the tail's mass, `x` being the largest loss of the tail; of the score, from both to
+  /// feasible subnets, divided by the tail's mass, `x` being the smallest loss beyond the tail; of the score, from both to
   /// first order, as if they were independent.
   ///
   /// - Parameter samples: At least 1; the paper's 100,000 by default.
@@ -50,11 +50,12 @@ extension QTScorer {
     let count = Double(samples)
     let share = Double(losses.count) / count
     let size = min(losses.count, max(1, Int((parameters.tailFraction * count).rounded())))
-    let tail = losses.sorted().prefix(size)
+    let sorted = losses.sorted()
+    let tail = sorted.prefix(size)
     let tailLoss = tail.isEmpty ? 0 : tail.reduce(0, +) / Double(tail.count)
     let score = parameters.score(feasibleFraction: share, tailLoss: tailLoss)
     let shareError = (share * (1 - share) / count).squareRoot()
-    let edge = tail.last ?? 0
+    let edge = sorted.dropFirst(size).first ?? tail.last ?? 0
     // With all feasible subnets in the tail, its mass is as random as its mean; then it is the error of that mean.
     let isWhole = losses.count <= size
     let hinges = tail.map { isWhole ? $0 - tailLoss : edge - $0 }

@@ -61,16 +61,17 @@ public struct QTScorer: Sendable {
     let rows = RowStore(tables, rule: rule)
     for constraint in constraints {
       let milliseconds = constraint.milliseconds
-      guard milliseconds.isFinite, milliseconds > 0 else {
-        throw ScoreError("latency \(milliseconds) ms is no positive number of milliseconds")
+      guard milliseconds > 0, milliseconds <= 1e9 else {
+        throw ScoreError("latency \(milliseconds) ms is no number of milliseconds above 0 and at most 1e9")
       }
       let fastest = tables.resolutions.enumerated().map { index, resolution in
         (latency: rows.smallestLatency(resolution: index) + (fixedLatency[resolution] ?? 0), resolution: resolution)
       }.min { $0.latency < $1.latency }!
       guard milliseconds >= fastest.latency else {
         throw ScoreError(
-          "latency \(milliseconds) ms is under the fastest subnet of all spaces, \(fastest.latency) ms at resolution "
-            + "\(fastest.resolution); no space can be scored at it")
+          "latency \(milliseconds) ms is under the fastest subnet of all spaces, "
+            + "\((fastest.latency * 1e6).rounded() / 1e6) ms at resolution \(fastest.resolution); no space can be scored at "
+            + "it")
       }
     }
     self.tables = tables

@@ -70,6 +70,14 @@ struct TableScanner {
     return "\"\(String(decoding: bytes[index..<end], as: UTF8.self))\""
   }
 
+  /// That something else stands where a `name` belongs.
+  private func misses(_ name: String) -> String {
+    switch peek {
+    case nil, UInt8(ascii: "\n"): "\(found) where the \(name) belongs"
+    default: "\(found) is no \(name)"
+    }
+  }
+
   private static func isDigit(_ byte: UInt8) -> Bool { byte &- 48 < 10 }
 
   /// A positive whole number without leading zeros.
@@ -82,7 +90,7 @@ struct TableScanner {
     }
     guard value > 0, bytes[start] != UInt8(ascii: "0"), peek.map(TableScanner.isDigit) != true else {
       index = start
-      throw error("\(found) is no \(name); a whole number from 1 to 9999999 is right here")
+      throw error("\(misses(name)); a whole number from 1 to 9999999 is right here")
     }
     return value
   }
@@ -107,7 +115,7 @@ struct TableScanner {
     }
     guard let value, value >= 0 else {
       index = start
-      throw error("\(found) is no \(name); a plain decimal such as 0.3918 is right here")
+      throw error("\(misses(name)); a plain decimal such as 0.3918 is right here")
     }
     guard value <= TableScanner.largestNumber else {
       index = start
@@ -149,7 +157,7 @@ struct TableScanner {
     let start = index
     while index < bytes.count, !",\r\n".utf8.contains(bytes[index]), index - start < 40 { index += 1 }
     let text = String(decoding: bytes[start..<index], as: UTF8.self)
-    guard text.allSatisfy({ $0.isNumber || ".e-+".contains($0) }) else { return nil }
+    guard text.allSatisfy({ $0.isNumber || ".eE-+".contains($0) }) else { return nil }
     return Double(text)
   }
 

@@ -19,20 +19,22 @@ struct ShareAndTail: Hashable, Sendable {
 /// - Parameters:
 ///   - range: `G` is below `m` at its lower end. Where it is so at the upper end as well, the result is `nil`.
 ///   - tolerance: How far under the largest value the result may be.
+///   - relativeTolerance: Where given, the same as a share of the result; both hold then.
 ///   - curve: `H` and `G` at a point.
 /// - Returns: The point and the value there.
 func tailMean(
-  mass m: Double, in range: ClosedRange<Double>, tolerance: Double, _ curve: (Double) -> (hinge: Double, mass: Double)
+  mass m: Double, in range: ClosedRange<Double>, tolerance: Double, relativeTolerance: Double? = nil,
+  _ curve: (Double) -> (hinge: Double, mass: Double)
 ) -> (point: Double, value: Double)? {
   var low = (x: range.lowerBound, slope: 1.0)
   let top = curve(range.upperBound)
   var high = (x: range.upperBound, slope: 1 - top.mass / m)
   var best = (point: high.x, value: high.x - top.hinge / m)
   guard high.slope <= 0 else { return nil }
-  for step in 0..<60 {
+  for step in 0..<(relativeTolerance == nil ? 60 : 200) {
     // The tangents at both ends meet above the curve: no value is more than `gap` above the one at an end.
     let gap = (high.x - low.x) * low.slope * -high.slope / max(low.slope - high.slope, 1e-300)
-    if gap <= tolerance { break }
+    if gap <= tolerance, relativeTolerance.map({ gap <= $0 * best.value }) ?? true { break }
     // Between bisection, which is safe, and the secant of the logarithm of the mass, which is nearly straight in a tail.
     var x = (low.x + high.x) / 2
     if step % 3 != 2 {

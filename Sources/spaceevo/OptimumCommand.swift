@@ -84,6 +84,6 @@ extension Optimum.Outcome {
     return
       "Of \(NumberText.count(candidates)) spaces, \(NumberText.count(excludedByTailLoss)) are excluded by the bound of "
       + "their tail loss, \(NumberText.count(excludedByShare)) by those of tail loss and share together, and "
-      + "\(NumberText.count(scored)) were scored.\(bound)"
+      + "\(NumberText.count(scored)) were left and scored, after the \(NumberText.count(scoredBefore)) of an evolution.\(bound)"
   }
 }

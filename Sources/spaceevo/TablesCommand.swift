@@ -49,6 +49,8 @@ struct TablesCommand: ParsableCommand {
     var rows: Int
     var resolutions: [Int]
     var provenances: [StageTableProvenance]
+    /// Figures that are not those of the lowered sub-stage.
+    var mismatches: [TableMismatch]
   }
 
   func run() throws {
@@ -73,12 +75,13 @@ struct TablesCommand: ParsableCommand {
         }, hyperspace: hyperspace)
       try converted.write(to: folder)
     }
+    let check = source.checkCosts()
     let provenances = Set(source.tables.values.compactMap(\.provenance)).sorted { "\($0)" < "\($1)" }
     if json {
       return try printJSON(
         Answer(
-          tables: source.tables.count, rows: source.rowCount, resolutions: source.resolutions, provenances: provenances)
-      )
+          tables: source.tables.count, rows: source.rowCount, resolutions: source.resolutions, provenances: provenances,
+          mismatches: check.mismatches))
     }
     let resolutions = source.resolutions.map { "\($0)" }.joined(separator: " ")
     print("\(source.tables.count) tables of \(hyperspace.name), \(source.rowCount) rows, resolutions \(resolutions)")
@@ -87,6 +90,13 @@ struct TablesCommand: ParsableCommand {
         "data \(provenance.data); teacher \(provenance.teacher); device \(provenance.device); seed \(provenance.seed)")
     }
     if provenances.isEmpty { print("no provenance recorded") }
+    // Scores do not need them: the tables are usable all the same.
+    if let first = check.mismatches.first {
+      print(
+        "\(check.mismatches.count) figures of MACs or parameters are not those of the sub-stages: \(first.file):\(first.line) "
+          + "has \(first.table) M \(first.field), which are \(first.computed) M; `spaceevo cost` with these tables lists more"
+      )
+    }
     if let output { print("written to \(output), \(format.rawValue) format") }
   }
 }

@@ -108,6 +108,18 @@ import Testing
     }
   }
 
+  @Test(arguments: [1e3, 1e6, 8e8], [SubnetRule.independent, .widthConsistent])
+  func `a few losses beyond all measure leave the others their digits`(loss: Double, rule: SubnetRule) throws {
+    let hyperspace = try Synthetic.hyperspace()
+    let figures = Synthetic.Figures(loss: { $0.next(below: 12) == 0 ? loss : 0.3 + 0.1 * $0.uniform() })
+    for rows in [6, 36] {
+      let tables = try Synthetic.tables(of: hyperspace, rows: rows, seed: 4, figures: figures)
+      try compare(
+        tables, spaces(hyperspace, seed: 4, count: 3), milliseconds: [4.5, 8],
+        parameters: QTParameters(tailFraction: 0.2), rule: rule)
+    }
+  }
+
   @Test func `figures hold for latencies of any digits, near the fastest subnet`() throws {
     let hyperspace = try Synthetic.hyperspace()
     for seed in 0..<2 as Range<UInt64> {
@@ -210,8 +222,8 @@ import Testing
       }
     }
     #expect(message([]).contains("no latency constraint"))
-    #expect(message([.nan]).contains("no positive number"))
-    #expect(message([-1]).contains("no positive number"))
+    #expect(message([.nan]).contains("above 0 and at most 1e9"))
+    #expect(message([-1]).contains("above 0 and at most 1e9"))
     #expect(message([0.01]).contains("under the fastest subnet of all spaces"))
     #expect(message([8], QTParameters(fraction: 0)).contains("fraction"))
     #expect(message([8], QTParameters(exponent: -1)).contains("exponent"))

@@ -116,7 +116,8 @@ import Testing
   }
 
   @Test(arguments: [
-    ("", "has no rows"), ("\n", "is no kernel"), ("5#96#8,1x48x20x20,0.1000,1.0000,1.0000,1.0000\n", "1 blocks"),
+    ("", "has no rows"), ("\n", "where the kernel belongs"),
+    ("5#96#8,1x48x20x20,0.1000,1.0000,1.0000,1.0000\n", "1 blocks"),
     ([String](repeating: "5#96#8", count: 7).joined(separator: "_"), "more than 6 blocks"),
     ("#other 1\n", "format is unknown"), ("#spaceevo-stage-table 1 {}\n", "provenance"),
     ("#spaceevo-stage-table 2 {\"data\":\"\"}\n", "format is unknown"), ("\u{FEFF}\u{FEFF}5#96", "is no kernel"),
