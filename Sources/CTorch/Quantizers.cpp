@@ -210,7 +210,9 @@ struct Histogram {
 
   Histogram(const float *x, int64_t count, float low, float high) {
     constexpr int64_t bins = 4096;
-    const float per_unit = static_cast<float>(bins) / (high - low);
+    // A range too narrow or too wide for single precision is one bin.
+    const float range = high - low;
+    const float per_unit = range >= 1e-30f && range <= 1e38f ? static_cast<float>(bins) / range : 0;
     std::vector<double> sums(bins, 0), counts(bins, 0);
     for (int64_t i = 0; i < count; ++i) {
       const float value = clamped(x[i], low, high);

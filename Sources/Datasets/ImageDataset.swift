@@ -61,9 +61,17 @@ public struct ImageDataset: Hashable, Sendable {
   }
 
   /// The same images at another size and with as many channels as asked for: the middle square of each, resized.
+  ///
+  /// - Throws: `DatasetError` (`inconsistent`) where channels are neither 1 nor 3, and not to stay as they are.
   public func resized(to size: Int, channels wanted: Int? = nil) throws(DatasetError) -> ImageDataset {
     let wanted = wanted ?? channels
     if size == height && size == width && wanted == channels { return self }
+    guard wanted == channels || ([1, 3].contains(wanted) && [1, 3].contains(channels)) else {
+      throw DatasetError(
+        .inconsistent,
+        "\(name): images of \(wanted) channels are asked for, and these have \(channels); grey (1) and red, green and blue "
+          + "(3) can be made of each other")
+    }
     var pixels: [UInt8] = []
     pixels.reserveCapacity(count * wanted * size * size)
     for index in 0..<count {

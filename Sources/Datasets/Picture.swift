@@ -150,10 +150,10 @@ extension Picture {
 
   /// The same in grey (by the weights of ITU-R BT.601), or in three equal colours.
   ///
-  /// - Precondition: 1 or 3 channels.
+  /// - Precondition: 1 or 3 channels, or as many as there are.
   public func with(channels wanted: Int) -> Picture {
-    precondition([1, 3].contains(wanted) && [1, 3].contains(channels), "grey, or red, green and blue")
     if wanted == channels { return self }
+    precondition([1, 3].contains(wanted) && [1, 3].contains(channels), "grey, or red, green and blue")
     if wanted == 3 { return Picture(channels: 3, height: height, width: width, pixels: pixels + pixels + pixels) }
     let area = height * width
     var grey = [UInt8](repeating: 0, count: area)

@@ -57,10 +57,14 @@ public struct LatencyProfile: Sendable {
     (0..<fittedNetworks).map { network(stream: "profile-fitted", $0, type: $0 % 4 == 3 ? $0 / 4 : nil) }
   }
 
-  /// The networks that only judge the result: random ones, then those of a single block type.
+  /// The networks that only judge the result: random ones, then those of a single block type. None is one of those that
+  /// are fitted on, nor there twice, so that a small hyperspace may give fewer than are asked for.
   public var heldOut: [Network] {
-    (0..<heldOutNetworks).map { network(stream: "profile-held-out", $0) }
-      + (0..<singleTypeNetworks).map { network(stream: "profile-single-type", $0, type: $0) }
+    var known = Set(fitted.map(\.subject))
+    return
+      ((0..<heldOutNetworks).lazy.map { network(stream: "profile-held-out", $0) }
+      + (0..<singleTypeNetworks).lazy.map { network(stream: "profile-single-type", $0, type: $0) })
+      .filter { known.insert($0.subject).inserted }
   }
 
   /// How often the counted networks use each kernel.

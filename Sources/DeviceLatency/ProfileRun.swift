@@ -143,7 +143,7 @@ struct ProfileFit {
   func predictor() -> LatencyPredictor {
     // Kernels of other profiles of this device serve as well.
     let measured = table.kernelMicroseconds(method, smoothed: true)
-    let gated = table.kernels.values.count { table.isGated($0) }
+    let gated = measured.keys.count { table[.kernel($0)].map(table.isGated) ?? false }
     var predictor = LatencyPredictor(
       device: device, kernels: measured, gatedShare: Double(gated) / Double(max(1, measured.count)))
     predictor.estimate(kernels)

@@ -78,13 +78,22 @@ public struct GraphBuilder {
 
   /// The sum, ReLU and ReLU6 as its range.
   ///
+  /// Where the arithmetic does not round addends, one of them stays in real numbers, and is the node's first input.
+  ///
   /// - Parameters:
-  ///   - a: What a block has computed. Nothing but this addition may read it: it stays in real numbers where the
-  ///     arithmetic does not round addends, if a convolution or an activation has made it.
+  ///   - a: What a block has computed. Nothing but this addition may read it.
   ///   - b: The shortcut.
   public mutating func add(_ name: String, _ a: Value, _ b: Value, activation: Activation? = nil) -> Value {
     precondition(a.shape == b.shape, "an addition needs two tensors of one shape")
+    var (a, b) = (a, b)
     if !arithmetic.roundsAddends {
+      // A runtime that computes a convolution and an addition as one takes the only convolution there is, if it is that
+      // of the shortcut.
+      if case .activation = nodes[a.node].operation, case .convolution = nodes[b.node].operation,
+        !nodes.contains(where: { $0.inputs.contains(b.node) })
+      {
+        swap(&a, &b)
+      }
       switch nodes[a.node].operation {
       case .convolution, .activation: nodes[a.node].quantizesOutput = false
       default: break

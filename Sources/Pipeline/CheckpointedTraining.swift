@@ -128,8 +128,7 @@ extension CheckpointedTraining {
         "\(network): \(work.loop.workers) workers of all processes share a batch of \(batch) images, fewer than one each; "
           + "start fewer processes, or begin a run with a larger batch or fewer jobs")
     }
-    var state = try begin(work)
-    var scales = try work.store.quantizerScales()
+    var (state, scales) = try begin(work)
     while state.step < steps {
       do {
         try trainEpoch(work, &state, scales)
@@ -142,11 +141,18 @@ extension CheckpointedTraining {
     }
   }
 
-  /// The state to go on from; the store and the optimiser then hold it.
-  private func begin(_ work: Work) throws -> TrainingState {
-    let state = try context.fromLeader { try beginAlone(work) }
+  /// Where a training goes on.
+  private struct Beginning: Codable {
+    var state: TrainingState
+    /// Of the checkpoint, which growth is judged from wherever the training was interrupted after it.
+    var scales: [String: Float]
+  }
+
+  /// The state to go on from, which the store and the optimiser then hold; and the quantiser scales of the checkpoint.
+  private func begin(_ work: Work) throws -> (state: TrainingState, scales: [String: Float]) {
+    let beginning = try context.fromLeader { try beginAlone(work) }
     try share(work)
-    return state
+    return (beginning.state, beginning.scales)
   }
 
   /// Gives all processes rank 0's parameters and velocities.
@@ -154,25 +160,27 @@ extension CheckpointedTraining {
     try context.group?.broadcast(work.store.tensors(work.store.layout.names) + work.optimizer.velocities)
   }
 
-  private func beginAlone(_ work: Work) throws -> TrainingState {
+  private func beginAlone(_ work: Work) throws -> Beginning {
     let restarts = context.trainingLog?.restarts(network, phase) ?? 0
     guard let contents = try read(checkpoint) else {
       let state = TrainingState(
         best: earlier, restarts: restarts, space: space?.encoding, classes: context.data.training.classNames)
       try checkpoint.write(state, record: nil, steps: steps, work.store, work.optimizer)
-      return state
+      return Beginning(state: state, scales: try work.store.quantizerScales())
     }
     if let record = contents.record { try context.recordTraining(record) }
+    try contents.load(into: work.store, velocities: work.optimizer)
+    let scales = try work.store.quantizerScales()
     var newest = contents
     if let interrupted = try read(interruption), interrupted.state.step > contents.state.step,
       interrupted.state.restarts == restarts
     {
       newest = interrupted
+      try newest.load(into: work.store, velocities: work.optimizer)
     }
-    try newest.load(into: work.store, velocities: work.optimizer)
     var state = newest.state
     state.restarts = restarts
-    return state
+    return Beginning(state: state, scales: scales)
   }
 
   /// The steps up to the next checkpoint, and that.
@@ -235,7 +243,13 @@ extension CheckpointedTraining {
       throw collapsed("the quantiser scale \(name) grew from \(before) to \(scale) since the last checkpoint")
     }
     try requireEqualWeights(work, state)
-    let validation = try work.validate()
+    let validation: [String: Double]
+    do { validation = try work.validate() } catch let error as TorchError
+      where error.tellsDivergence && context.group == nil
+    {
+      // Several processes end instead: only some may have met it, and the others wait for their numbers.
+      throw collapsed("\(error)")
+    }
     if let fault = collapse?.fault(step: state.step, loss: loss, validation: validation, best: state.best) {
       throw collapsed(fault)
     }

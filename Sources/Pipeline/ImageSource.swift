@@ -45,6 +45,10 @@ public struct ImageSource: Hashable, Sendable {
   public func load(
     _ part: PublishedPart, whole: Bool = false, note: (String) -> Void = { _ in }
   ) throws -> ImageDataset {
+    if let channels, channels != 1, channels != 3 {
+      throw TrainingError(
+        "images of \(channels) channels are asked for; those that are read have 1 (grey) or 3 (red, green and blue)")
+    }
     if name == "folder" { return try photographs(part, whole: whole, note: note) }
     let url = folder ?? Program.dataFolder.appending(path: name)
     var images: ImageDataset

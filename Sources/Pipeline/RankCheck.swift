@@ -76,12 +76,13 @@ public struct RankCheck {
     let jobs = step.jobs()
     let stages = Array(Set(jobs.map(\.stage))).sorted()
     let blocks = step.hyperspace.blockTypes.count
-    let count = min(settings.pairs, jobs.count)
-    return (0..<count).compactMap { turn in
-      let stage = stages[turn % stages.count]
-      let block = (turn + turn / stages.count) % blocks
-      return jobs.first { $0.stage == stage && $0.block == block }
+    // Each round takes every stage, with the block type after that of the round before.
+    let pairs = (0..<blocks).flatMap { round in
+      stages.indices.compactMap { index in
+        jobs.first { $0.stage == stages[index] && $0.block == (index + round) % blocks }
+      }
     }
+    return Array(pairs.prefix(settings.pairs))
   }
 
   private func substage(_ job: StageJob, _ index: Int) -> BlockDistillation.Substage {

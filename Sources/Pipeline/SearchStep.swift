@@ -44,7 +44,21 @@ struct SearchStep {
     defer { progress.finish() }
     let evaluator = try context.evaluator(images: settings.images)
     var records: [SubnetRecord] = []
+    var unreachable: SubnetSearch.Unreachable?
     for search in searches {
+      do {
+        records += try run(search)
+      } catch let error as SubnetSearch.Unreachable {
+        // The other latencies may well be reached.
+        unreachable = error
+        if searches.count > 1 { context.display.note("\(error)") }
+      }
+    }
+    if records.isEmpty, let unreachable { throw unreachable }
+    return records
+
+    func run(_ search: SubnetSearch) throws -> [SubnetRecord] {
+      var records: [SubnetRecord] = []
       _ = try search.run { subnet in
         predictor.milliseconds(of: try NetworkGraph(subnet, of: space, in: hyperspace))
       } evaluate: { generation, subnets in
@@ -67,7 +81,7 @@ struct SearchStep {
         records += subnets.map { known[$0]! }
         return subnets.map { known[$0]!.accuracy }
       }
+      return records
     }
-    return records
   }
 }

@@ -74,7 +74,8 @@ extension IntegerNetwork {
   public func realAddition(at node: Int) -> RealAddition {
     let shortcut = graph.nodes[node].inputs[1]
     return RealAddition(
-      shortcut: quantizers[shortcut], to: quantizers[node], isFused: graph.readerCounts[shortcut] == 1)
+      shortcut: quantizers[shortcut], to: quantizers[node],
+      isFused: graph.shortcutsAddedInConvolutions.contains(shortcut))
   }
 }
 

@@ -48,8 +48,8 @@ public struct RealAddition: Hashable, Sendable {
   public let shift: Float, factor: Float
   public let output: IntervalQuantizer.Line
 
-  /// - Parameter isFused: Whether the addition is part of the convolution, as it is where nothing else reads the shortcut;
-  ///   where something does, it is a kernel of its own.
+  /// - Parameter isFused: Whether the addition is part of the convolution, see `NetworkGraph.shortcutsAddedInConvolutions`;
+  ///   else it is a kernel of its own, or one with the activation that made the shortcut.
   public init(shortcut: AffineQuantizer, to output: AffineQuantizer, isFused: Bool) {
     shift = Float(shortcut.zeroPoint) * shortcut.scale
     factor = 1 / shortcut.scale

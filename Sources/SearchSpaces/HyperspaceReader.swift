@@ -210,7 +210,14 @@ private func readStage(_ value: YAMLValue) throws(YAMLError) -> Hyperspace.Stage
   let stageWidths = try widths(mapping.required("widths"))
   let windowValue = try mapping.required("window")
   var window = stageWidths.count
-  if (try? windowValue.string()) != "all" { window = try windowValue.int(in: 1...stageWidths.count) }
+  if (try? windowValue.string()) != "all" {
+    guard let number = try? windowValue.int(in: 1...stageWidths.count) else {
+      throw windowValue.error(
+        "how many of the \(stageWidths.count) widths a window has: a whole number from 1 to \(stageWidths.count), or all, is "
+          + "right")
+    }
+    window = number
+  }
   let depthsValue = try mapping.required("depths")
   let depths = try depthsValue.list(count: 2...2)
   let first = try depths[0].int(in: 1...64)

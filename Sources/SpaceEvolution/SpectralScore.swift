@@ -73,20 +73,21 @@ struct SpectralScore {
     var shareLoss = 0.0
     var lastPart = Complex.zero
     var lastPartOfLoss = Complex.zero
+    // Of all draws, whether they keep the limit or not: losses beyond the period are part of what images repeat.
+    var loss = 0.0
     for (resolution, limit) in limits.enumerated() where mixture[resolution] > 0 {
       if case .excludesAll = limit { continue }
       let weight = mixture[resolution]
       let spectra = spectra(resolution)
+      let whole = spectra.reduce((mass: 1.0, loss: 0.0)) {
+        ($0.mass * $1.mass, $0.loss * $1.mass + $0.mass * $1.meanLoss)
+      }
+      loss += whole.loss * weight
       switch limit {
       case .excludesAll: break
       case .excludesNone:
-        var (mass, loss) = (1.0, 0.0)
-        for spectrum in spectra {
-          loss = loss * spectrum.mass + mass * spectrum.meanLoss
-          mass *= spectrum.mass
-        }
-        share += mass * weight
-        shareLoss += loss * weight
+        share += whole.mass * weight
+        shareLoss += whole.loss * weight
       case .between(let kernel):
         for index in kernel.share.indices {
           // The product, and its derivative by the product rule.
@@ -108,7 +109,7 @@ struct SpectralScore {
       abs(part.re) + 8 * abs(part.im) + Frequencies.images * scale
     }
     return (
-      min(1, max(0, share)), shareLoss, error(lastPart, 1), error(lastPartOfLoss, frequencies.lossPeriod)
+      min(1, max(0, share)), shareLoss, error(lastPart, 1), error(lastPartOfLoss, max(loss, frequencies.lossPeriod))
     )
   }
 

@@ -47,11 +47,14 @@ extension ParameterStore {
   public func batchNormStatistics(
     of graph: NetworkGraph, precision: Precision, batches: some Sequence<Tensor>
   ) throws(TorchError) -> BatchNormStatistics {
-    var measured: [String: [BatchNormStatistics.Moments]] = [:]
+    var measured: [String: [(moments: BatchNormStatistics.Moments, images: Int)]] = [:]
     var hasBatch = false
     for batch in batches {
       var pass = ForwardPass(store: self, precision: precision, normalization: .ofBatch)
-      pass.receiveStatistics = { node, moments throws(TorchError) in measured[node.name, default: []].append(moments) }
+      let images = batch.shape.first ?? 0
+      pass.receiveStatistics = { node, moments throws(TorchError) in
+        measured[node.name, default: []].append((moments, images))
+      }
       _ = try withoutGradients { () throws(TorchError) in try pass.run(graph, on: batch) { _ in } }
       hasBatch = true
     }
@@ -61,16 +64,19 @@ extension ParameterStore {
 }
 
 extension BatchNormStatistics.Moments {
-  /// Mean and variance of several batches of one size together: those of one batch are its own.
-  init(pooling batches: [BatchNormStatistics.Moments]) {
-    let channels = batches[0].mean.indices
-    let count = Double(batches.count)
-    let means = channels.map { channel in batches.reduce(0.0) { $0 + Double($1.mean[channel]) } / count }
+  /// Mean and variance of several batches together, each by its number of images: those of one batch are its own.
+  init(pooling batches: [(moments: BatchNormStatistics.Moments, images: Int)]) {
+    let channels = batches[0].moments.mean.indices
+    let images = Double(batches.reduce(0) { $0 + $1.images })
+    func mean(_ value: (BatchNormStatistics.Moments) -> Double) -> Double {
+      batches.reduce(0) { $0 + value($1.moments) * Double($1.images) } / images
+    }
+    let means = channels.map { channel in mean { Double($0.mean[channel]) } }
     let variances = channels.map { channel in
-      batches.reduce(0.0) { sum, batch in
+      mean { batch in
         let distance = Double(batch.mean[channel]) - means[channel]
-        return sum + Double(batch.variance[channel]) + distance * distance
-      } / count
+        return Double(batch.variance[channel]) + distance * distance
+      }
     }
     self.init(mean: means.map(Float.init), variance: variances.map(Float.init))
   }

@@ -95,7 +95,7 @@ struct ForwardPass {
   var receiveStatistics: ((Node, BatchNormStatistics.Moments) throws(TorchError) -> Void)?
   /// The device's that the graph is for.
   private var arithmetic = IntegerArithmetic.onnxRuntime
-  private var readerCounts: [Int] = []
+  private var shortcutsAddedInConvolutions: Set<Int> = []
   /// Whether every output is there in real numbers before it is quantised, as a calibration needs it.
   var quantizesRealNumbers = false
 
@@ -114,8 +114,8 @@ struct ForwardPass {
   ) throws(TorchError) -> Tensor {
     arithmetic = graph.arithmetic
     var values: [NodeValue?] = []
-    readerCounts = graph.readerCounts
-    var remainingReaders = readerCounts
+    shortcutsAddedInConvolutions = graph.shortcutsAddedInConvolutions
+    var remainingReaders = graph.readerCounts
     for (index, node) in graph.nodes.enumerated() {
       let inputs = node.inputs.compactMap { values[$0] }
       let (raw, value): (Tensor?, NodeValue)
@@ -211,7 +211,7 @@ struct ForwardPass {
       let shortcut = inputs[1].steps
     else { return nil }
     return try shortcut.added(
-      toReal: real, isFused: readerCounts[node.inputs[1]] == 1, try outputQuantizer(node, nil))
+      toReal: real, isFused: shortcutsAddedInConvolutions.contains(node.inputs[1]), try outputQuantizer(node, nil))
   }
 
   private func convolve(

@@ -74,7 +74,7 @@ extension ParameterStore {
   private func finite(_ name: String, _ count: Int) throws(TorchError) -> [Float] {
     let values = try tensor(name).prefix(count).floats()
     guard values.allSatisfy(\.isFinite) else {
-      throw TorchError("\(name): it is not finite; the training has diverged")
+      throw TorchError("\(name): it is not finite; the training has diverged", tellsDivergence: true)
     }
     return values
   }
@@ -87,14 +87,17 @@ extension ParameterStore {
       throw TorchError("\(node.name): the statistics are not those of this subnet")
     }
     guard (moments.mean + moments.variance).allSatisfy(\.isFinite) else {
-      throw TorchError("\(node.name): its batch norm's statistics are not finite; the training has diverged")
+      throw TorchError(
+        "\(node.name): its batch norm's statistics are not finite; the training has diverged", tellsDivergence: true)
     }
     let parameters = BatchNormParameters(
       gamma: try finite(node.parameterName(.batchNormScale), convolution.outputChannels),
       beta: try finite(node.parameterName(.batchNormShift), convolution.outputChannels),
       mean: moments.mean, variance: moments.variance)
     guard parameters.isFoldable else {
-      throw TorchError("\(node.name): what its batch norm multiplies or adds is not finite; the training has diverged")
+      throw TorchError(
+        "\(node.name): what its batch norm multiplies or adds is not finite; the training has diverged",
+        tellsDivergence: true)
     }
     return parameters
   }

@@ -17,13 +17,19 @@ public struct TorchError: Error, Hashable, CustomStringConvertible {
   /// Whether the operation needed more memory than there is.
   public let isOutOfMemory: Bool
 
-  public init(_ message: String, isOutOfMemory: Bool = false) {
+  /// Whether numbers are the reason that are none any more: the training has diverged.
+  public let tellsDivergence: Bool
+
+  public init(_ message: String, isOutOfMemory: Bool = false, tellsDivergence: Bool = false) {
     self.message = message
     self.isOutOfMemory = isOutOfMemory
+    self.tellsDivergence = tellsDivergence
   }
 
   public var description: String { message }
 
   /// The same, told of a node or a file.
-  func naming(_ place: String) -> TorchError { TorchError("\(place): \(message)", isOutOfMemory: isOutOfMemory) }
+  func naming(_ place: String) -> TorchError {
+    TorchError("\(place): \(message)", isOutOfMemory: isOutOfMemory, tellsDivergence: tellsDivergence)
+  }
 }

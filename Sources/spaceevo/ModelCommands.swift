@@ -160,6 +160,10 @@ struct EvaluateCommand: ParsableCommand, KeepingNothing {
       name: data, folder: folder.map { URL(filePath: $0) }, size: shape.last ?? nil,
       channels: data == "folder" && shape.count == 4 ? shape[1] : nil, skipsBrokenFiles: skipBrokenFiles)
     let test = try source.load(.test, whole: true, note: display.note)
+    if shape.count == 4, let channels = shape[1], channels != test.channels {
+      throw ValidationError(
+        "\(model) takes images of \(channels) channels, and those of \(test.name) have \(test.channels).")
+    }
     if let classes = session.outputs.first?.elementsPerImage, classes != test.classNames.count {
       throw ValidationError(
         "\(model) tells \(classes) classes apart, and \(test.name) has \(test.classNames.count).")

@@ -93,6 +93,24 @@ struct PredictorTests {
     #expect(try #require(short.estimateErrorPercent) < 15)
   }
 
+  @Test("In a hyperspace of few networks none judges the fit that it was part of")
+  func fewNetworks() throws {
+    let hyperspace = try Hyperspace(
+      yaml: """
+        name: few
+        image: {channels: 1, resolutions: [16]}
+        classes: 10
+        blocks: [{family: mbconv, kernels: [3, 5], expansions: [1, 2], activation: relu}]
+        stem: {name: stem, widths: [8], kernel: 3, stride: 1, activation: relu}
+        stages: [{name: stage1, widths: [8, 16], window: 2, depths: [1, 1], stride: 1}]
+        head: [{layer: global-average-pool, name: pool}, {layer: linear, name: logits}]
+        """, file: "few.yaml")
+    let profile = LatencyProfile(hyperspace: hyperspace, seed: 1, fittedNetworks: 4, heldOutNetworks: 12)
+    let fitted = Set(profile.fitted.map(\.subject))
+    let heldOut = profile.heldOut.map(\.subject)
+    #expect(!heldOut.isEmpty && fitted.isDisjoint(with: heldOut) && Set(heldOut).count == heldOut.count)
+  }
+
   @Test("Where kernels are timed in a context, what stands around them is taken off")
   func contexts() throws {
     let hyperspace = try #require(Hyperspace.builtIn("mini32"))

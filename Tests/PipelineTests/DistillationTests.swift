@@ -181,6 +181,20 @@ extension TinyRun {
 }
 
 @Suite struct FolderRunTests {
+  @Test func `images of channels that there are none of are refused`() throws {
+    #expect {
+      try ImageSource(name: "fashion-mnist", folder: nil, size: nil, channels: 2).load(.test)
+    } throws: {
+      "\($0)".contains("images of 2 channels are asked for")
+    }
+    let images = try ImageSource(name: "fashion-mnist", folder: nil, size: nil).load(.test)
+    #expect {
+      try images.resized(to: 32, channels: 64)
+    } throws: {
+      "\($0)".contains("images of 64 channels are asked for")
+    }
+  }
+
   @Test func `a run trains on a folder of photographs, broken files skipped or refused as it says`() throws {
     let folder = try TinyRun.makeFolder()
     defer { try? FileManager.default.removeItem(at: folder) }

@@ -25,6 +25,14 @@ import Testing
     #expect(tau > 0.75 && tau > plain + 0.1, "\(tau) with fitted weights, \(plain) with the plain sum")
   }
 
+  @Test func `a constant added to a stage's values changes no order`() throws {
+    let (values, accuracies) = Self.networks(32, weights: [0, 0, 2, 1], noise: 0.004, seed: 6)
+    let moved = values.map { [$0[0], $0[1], $0[2] + 20, $0[3]] }
+    let judged = try #require(StageWeights.judged(values, accuracies))
+    let again = try #require(StageWeights.judged(moved, accuracies))
+    #expect(zip(judged, again).allSatisfy { abs($0 - $1) < 1e-6 })
+  }
+
   @Test func `where accuracies are chance, fitted weights say nothing`() throws {
     let taus = try (1...40 as ClosedRange<UInt64>).map { seed in
       let (values, accuracies) = Self.networks(24, weights: [0, 0, 0, 0], noise: 0.01, seed: seed)

@@ -55,7 +55,7 @@ import Testing
     ("kernel: 3", "kernel: 2", 6, "is even"),
     ("stride: 2", "stride: 9", 6, "out of range"),
     ("stages:\n", "stages: []\nother:\n", 8, "unknown key \"other\""),
-    ("window: 2", "window: 9", 8, "out of range"),
+    ("window: 2", "window: 9", 8, "a whole number from 1 to 3, or all"),
     ("window: 2", "window: some", 8, "a whole number"),
     ("depths: [1, 2]", "depths: [2, 1]", 8, "out of range"),
     ("depths: [1, 2]", "depths: [1]", 8, "has 1 items"),

@@ -120,6 +120,24 @@ import Testing
     }
   }
 
+  @Test func `losses beyond all measure of slow rows leave the tail of fast subnets alone`() throws {
+    let hyperspace = try Synthetic.hyperspace()
+    var tables = try Synthetic.tables(of: hyperspace, rows: 60, seed: 9)
+    tables = try StageTables(
+      tables.tables.values.map { table in
+        var table = table
+        let latencies = table.rows.map(\.latencyMilliseconds).sorted()
+        let slow = latencies[latencies.count * 49 / 50]
+        for index in table.rows.indices where table.rows[index].latencyMilliseconds >= slow {
+          table.rows[index].loss = 1e8
+        }
+        return table
+      }, hyperspace: hyperspace)
+    // The tail is all of what is fast enough.
+    try compare(
+      tables, spaces(hyperspace, seed: 9, count: 2), milliseconds: [3, 4], parameters: QTParameters(tailFraction: 1))
+  }
+
   @Test func `figures hold for latencies of any digits, near the fastest subnet`() throws {
     let hyperspace = try Synthetic.hyperspace()
     for seed in 0..<2 as Range<UInt64> {

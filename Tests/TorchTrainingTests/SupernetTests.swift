@@ -188,13 +188,14 @@ struct SmallSupernet {
     }
   }
 
-  @Test("Statistics over two batches are those of the first layer's outputs together")
-  func statistics() throws {
+  @Test(
+    "Statistics over two batches are those of the first layer's outputs together, of whatever sizes", arguments: [6, 9])
+  func statistics(first: Int) throws {
     let supernet = try SmallSupernet(SmallSupernet.encodings[0])
     let store = try ParameterStore(supernet.layout, seed: 2)
     let graph = try supernet.randomGraph(1)
     let (pixels, _) = supernet.images(12, seed: 9)
-    let parts = try [Array(pixels[..<6]), Array(pixels[6...])].map(supernet.tensor)
+    let parts = try [Array(pixels[..<first]), Array(pixels[first...])].map(supernet.tensor)
     let both = try store.batchNormStatistics(of: graph, precision: .float, batches: parts)
     let whole = try store.batchNormStatistics(of: graph, precision: .float, batches: [supernet.tensor(pixels)])
     let (a, b) = (try #require(both.moments["first_conv"]), try #require(whole.moments["first_conv"]))

@@ -13,6 +13,8 @@ public enum StageWeights {
   /// - Returns: One number a network; `nil` with fewer than three networks a stage, which leave nothing to fit.
   public static func judged(_ values: [[Double]], _ accuracies: [Double]) -> [Double]? {
     guard let stages = values.first?.count, stages > 1, values.count >= 3 * stages else { return nil }
+    // About their means, so that a constant added to a stage's values moves no part against another.
+    let means = (0..<stages).map { stage in Statistics.mean(values.map { $0[stage] }) }
     let parts = 4
     var judged = [Double](repeating: 0, count: values.count)
     for part in 0..<parts {
@@ -20,7 +22,7 @@ public enum StageWeights {
       guard let weights = fitted(others.map { values[$0] }, others.map { accuracies[$0] }) else { return nil }
       for index in values.indices where index % parts == part {
         // Without a constant: that of each part is another, and would move its networks against all others.
-        judged[index] = zip(weights, values[index]).reduce(0) { $0 + $1.0 * $1.1 }
+        judged[index] = (0..<stages).reduce(0) { $0 + weights[$1] * (values[index][$1] - means[$1]) }
       }
     }
     return judged

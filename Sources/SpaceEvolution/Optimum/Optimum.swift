@@ -9,8 +9,10 @@ internal import SearchSpaces
 ///
 /// The result does not depend on the number of threads nor on the seed.
 public struct Optimum: Sendable {
-  /// A space is excluded only if its bound is by this share below the last of the best: so far may a score be off.
-  public static let tolerance = 1e-4
+  /// By this share may a tail loss be off.
+  static let tolerance = 1e-4
+  /// By so much may the share of feasible subnets be off.
+  static let shareTolerance = 1e-5
 
   /// How all spaces of a hyperspace were dealt with: `candidates = excludedByTailLoss + excludedByShare + scored`.
   public struct Outcome: Hashable, Sendable {
@@ -175,9 +177,21 @@ private struct BestSpaces {
   var count: Int { known.count }
   var leader: SearchSpace? { leaders.first.flatMap { $0.score > 0 ? $0.space : nil } }
 
-  /// Bounds below this exclude.
+  /// Bounds below this exclude: so many spaces as are asked for have a score of at least that.
   var threshold: Double {
-    leaders.count < capacity ? 0 : leaders[capacity - 1].score * (1 - Optimum.tolerance)
+    leaders.count < capacity ? 0 : leaders.prefix(capacity).map { $0.score - error(of: $0) }.min()!
+  }
+
+  /// How far a score may be off.
+  private func error(of score: QTScore) -> Double {
+    score.constraints.reduce(0) { sum, figures in
+      let isPenalised = figures.feasibleFraction < scorer.parameters.fraction
+      let ofShare =
+        isPenalised
+        ? scorer.parameters.exponent * Optimum.shareTolerance
+          / max(figures.feasibleFraction, QTParameters.minimumFraction) : 0
+      return sum + figures.score * min(1, Optimum.tolerance + ofShare)
+    }
   }
 
   mutating func score(_ spaces: [SearchSpace]) -> [QTScore] {
@@ -190,12 +204,14 @@ private struct BestSpaces {
   }
 
   private mutating func insert(_ score: QTScore) {
-    // Twice the tolerance: both of two scores may be off.
-    if leaders.count >= capacity, score.score < leaders[capacity - 1].score * (1 - 2 * Optimum.tolerance) { return }
+    // Both of two scores may be off.
+    if leaders.count >= capacity, score.score + error(of: score) < threshold { return }
     leaders.insertRanked(score, keeping: .max)
     guard leaders.count > capacity else { return }
-    let last = leaders[capacity - 1].score * (1 - 2 * Optimum.tolerance)
-    while leaders.count > capacity, leaders[leaders.count - 1].score < last { leaders.removeLast() }
+    let last = threshold
+    while leaders.count > capacity, let score = leaders.last, score.score + error(of: score) < last {
+      leaders.removeLast()
+    }
   }
 
   /// The best with scores that are accurate enough to tell them apart.
