@@ -328,8 +328,8 @@ class PoolSteps : public torch::autograd::Function<PoolSteps> {
       }
       for (int64_t c = 0; c < channels; ++c) {
         const float origin = line ? quantizer.z() : 0;
-        // ONNX Runtime has one factor for the sum of steps, OpenVINO a line for their mean. Sums are whole numbers.
-        const float steps = line ? ctorch::along(*line, bytes[c] / static_cast<float>(area) - static_cast<float>(zero))
+        // ONNX Runtime has one factor for the sum of steps, OpenVINO a line for the bytes' mean. Sums are whole numbers.
+        const float steps = line ? ctorch::along(*line, bytes[c] / static_cast<float>(area))
                                  : (bytes[c] - static_cast<float>(zero * static_cast<double>(area))) * factor;
         v.data_ptr<float>()[image * channels + c] = steps - origin;
         y.data_ptr<float>()[image * channels + c] =

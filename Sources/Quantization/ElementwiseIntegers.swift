@@ -43,10 +43,10 @@ extension IntegerNetwork {
       let factor = input.scale / (output.scale * Float(area))
       let steps = (Float(sum - area * Int(input.zeroPoint)) * factor).rounded(.toNearestOrEven)
       return UInt8(max(0, min(255, steps + Float(output.zeroPoint))))
-    // The scale of the input moves into the quantiser.
+    // Scale and zero point of the input move into the quantiser.
     case .openVINO:
-      let mean = Float(sum) / Float(area) - Float(input.zeroPoint)
-      return IntervalQuantizer(output, unit: input.scale).average(mean)
+      return IntervalQuantizer(output, unit: input.scale).average(zeroPoint: Float(input.zeroPoint))(
+        Float(sum) / Float(area))
     }
   }
 

@@ -25,8 +25,8 @@ public struct IntervalQuantizer: Hashable, Sendable {
   /// Behind a convolution: the offset is `-low * 255 / (high - low)`. Where that is 0, oneDNN takes the reciprocal of the
   /// factor as the scale of the output, and multiplies by the reciprocal of that.
   public let convolution: Line
-  /// Behind an average: the convolutions' offset, and the plain factor.
-  public let average: Line
+  /// The convolutions' offset, and the plain factor.
+  public let plain: Line
 
   /// - Parameter unit: What one unit of the values stands for, where they are not real numbers themselves.
   public init(_ quantizer: AffineQuantizer, unit: Float = 1) {
@@ -35,9 +35,14 @@ public struct IntervalQuantizer: Hashable, Sendable {
     let high = quantizer.scale * (255 - zeroPoint) / unit
     let factor = 255 / (high - low)
     elementwise = Line(factor: factor, offset: -low * factor, isFused: false)
-    average = Line(factor: factor, offset: -low * 255 / (high - low), isFused: true)
+    plain = Line(factor: factor, offset: -low * 255 / (high - low), isFused: true)
     convolution = Line(
-      factor: quantizer.zeroPoint == 0 ? 1 / (1 / factor) : factor, offset: average.offset, isFused: true)
+      factor: quantizer.zeroPoint == 0 ? 1 / (1 / factor) : factor, offset: plain.offset, isFused: true)
+  }
+
+  /// Behind an average of bytes with a zero point: that moves into the offset.
+  public func average(zeroPoint: Float) -> Line {
+    Line(factor: plain.factor, offset: plain.offset - zeroPoint * plain.factor, isFused: true)
   }
 }
 
@@ -85,7 +90,7 @@ public struct Requantization: Hashable, Sendable {
     case (.openVINO, let output?) where biases.allSatisfy { $0 == 0 }:
       // Without a bias in between, the units move into the quantiser, which has a factor for each channel then, and the
       // offset of the first.
-      let intervals = units.map { IntervalQuantizer(output, unit: $0).average }
+      let intervals = units.map { IntervalQuantizer(output, unit: $0).plain }
       multipliers = intervals.map(\.factor)
       line = .init(factor: 1, offset: intervals.first?.offset ?? 0, isFused: true)
     case (.openVINO, _), (_, nil):

@@ -255,7 +255,10 @@ extension SteppedMap {
     guard let zeroPoint else { return nil }
     let affine = try output.affine()
     return try SteppedMap(output) { (outputScale, beta, maximum, out) in
-      withLine(arithmetic == .openVINO ? IntervalQuantizer(affine, unit: scale).average : nil) { line in
+      withLine(
+        arithmetic == .openVINO
+          ? IntervalQuantizer(affine, unit: scale).average(zeroPoint: Float(zeroPoint)) : nil
+      ) { line in
         ct_pool_steps(steps.handle, scale, Int32(zeroPoint), line, outputScale, beta, maximum, out)
       }
     }

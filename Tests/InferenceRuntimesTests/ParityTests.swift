@@ -128,6 +128,35 @@ struct ParityTests {
     }
   }
 
+  @Test(
+    "OpenVINO rounds averages as its arithmetic here does, ties and zero points included",
+    .enabled(if: ParityTests.hasKnownOpenVINOKernels), arguments: [3, 4, 7, 8])
+  func openVINOAverages(edge: Int) throws {
+    let area = edge * edge
+    var generator = SeededGenerator(seed: 7, stream: "averages-\(edge)")
+    var graph = NetworkGraph(
+      KernelSignature(
+        kind: .globalAveragePool, input: TensorShape(channels: 512, height: edge, width: edge), range: .unbounded))
+    graph.arithmetic = .openVINO
+    for round in 0..<24 {
+      var network = IntegerNetwork(randomWeights: 1, for: graph)
+      let input = AffineQuantizer(
+        scale: Float((0.3 + generator.uniform()) / 64), zeroPoint: UInt8(60 + generator.next(below: 136)))
+      network.quantizers[0] = input
+      // Sums of an odd number of halves are ties.
+      network.quantizers[1] = AffineQuantizer(
+        scale: Float([2, 6, 10, 14][round % 4]) * input.scale / Float(area),
+        zeroPoint: UInt8(generator.next(below: 256)))
+      let map = (0..<512).flatMap { channel -> [UInt8] in
+        (0..<area).map { _ in UInt8(Int(input.zeroPoint) + generator.next(below: 9) - 4) }
+      }
+      let model = try ONNXModel.bytes(network, .init(input: .maps(.channelsFirst), output: .map(.channelsFirst)))
+      let expected = try #require(network.evaluate(maps: [map]).last)
+      let differing = zip(try OpenVINOSession(model).run(maps: [map]), expected).count { $0 != $1 }
+      #expect(differing == 0, "\(differing) of 512; \(network.quantizers[1])")
+    }
+  }
+
   @Test("Zeros around a map with a zero point of its own are the runtime's too, with every kernel and stride")
   func padding() throws {
     var generator = SeededGenerator(seed: 21)

@@ -230,8 +230,8 @@ int32_t ct_multiply_steps(const CTTensor *maps, const CTTensor *gate, float inpu
 /// inside its range and 0 outside, d output / d scale, and 1 outside.
 int32_t ct_lookup_steps(const CTTensor *maps, int32_t zero_point, const float tables[1024], const CTTensor *scale,
                         const CTTensor *beta, float max_scale, CTTensor **out);
-/// [N, C, H, W] -> [N, C, 1, 1]: means, quantised by scale and zero point or, where there is one, by the line of means in
-/// steps of the input.
+/// [N, C, H, W] -> [N, C, 1, 1]: means, quantised by scale and zero point or, where there is one, by the line of the bytes'
+/// means.
 int32_t ct_pool_steps(const CTTensor *maps, float input_scale, int32_t zero_point, const CTLine *line,
                       const CTTensor *scale, const CTTensor *beta, float max_scale, CTTensor **out);
 
