@@ -87,8 +87,8 @@ public struct GraphBuilder {
     precondition(a.shape == b.shape, "an addition needs two tensors of one shape")
     var (a, b) = (a, b)
     if !arithmetic.roundsAddends {
-      // A runtime that computes a convolution and an addition as one takes the only convolution there is, if it is that
-      // of the shortcut.
+      // The runtime leaves the convolution in front of an addition in real numbers: that of the shortcut, if it is the only
+      // one.
       if case .activation = nodes[a.node].operation, case .convolution = nodes[b.node].operation,
         !nodes.contains(where: { $0.inputs.contains(b.node) })
       {
