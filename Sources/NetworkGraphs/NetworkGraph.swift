@@ -145,6 +145,7 @@ public struct NetworkGraph: Hashable, Sendable {
       for input in node.inputs { counts[input] += 1 }
     }
   }
+
   /// The shortcuts, by node, that a runtime which does not round addends adds within the convolution that makes the first
   /// addend: those that nothing else reads. One that an activation has made is added in one kernel with that.
   public var shortcutsAddedInConvolutions: Set<Int> {
